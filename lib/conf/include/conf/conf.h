@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/*
+ * What the user asked for: read from the command line and from a YAML file, checked as a whole,
+ * never acted upon here. A struct conf is a plain value; its owner frees it with conf_fini().
+ * Nothing in this room opens a device or a socket, and it knows no DPDK.
+ */
+
+#include <base/err.h>
+#include <base/mac_addr.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CONF_NAME_MAX   32   /* bytes of a port's name, NUL included */
+#define CONF_PATH_MAX   108  /* bytes of a socket path, NUL included: sockaddr_un.sun_path */
+#define CONF_DEV_MAX    64   /* bytes of a device name, NUL included: RTE_ETH_NAME_MAX_LEN */
+#define CONF_ARGS_MAX   256  /* bytes of a device's own arguments, NUL included */
+#define CONF_OWNER_MAX  33   /* bytes of a user or group name, NUL included */
+#define CONF_PORTS_MAX  1024 /* librte_vhost's own limits on sockets and devices */
+#define CONF_QUEUES_MAX 128  /* queue pairs: VHOST_MAX_QUEUE_PAIRS */
+#define CONF_QUEUES_DEF 8
+#define CONF_MTU_MIN    68
+#define CONF_MTU_MAX    65535
+
+enum conf_port_kind { CONF_PORT_VHOST, CONF_PORT_ETHDEV };
+enum conf_unknown { CONF_UNKNOWN_FLOOD, CONF_UNKNOWN_DROP };
+enum conf_idle { CONF_IDLE_POLL, CONF_IDLE_SLEEP };
+
+/* A port, as asked for. */
+struct conf_port {
+	enum conf_port_kind kind;
+	char name[CONF_NAME_MAX];    /* unique; never empty once conf_check() passed */
+	char path[CONF_PATH_MAX];    /* vhost: the socket's path; unique */
+	char device[CONF_DEV_MAX];   /* ethdev: PCI address or vdev name; unique */
+	char devargs[CONF_ARGS_MAX]; /* ethdev: the driver's own arguments, for a device that EAL
+				       * has not probed; may be empty */
+	bool client;                 /* vhost: we connect; else we listen */
+	bool promisc;                /* ethdev */
+	uint16_t queues;             /* vhost: queue pairs offered at most, 1 to 128; ethdev:
+				      * receive queues, 0 = one for each worker */
+	char owner[CONF_OWNER_MAX];  /* vhost, server: user name or number; empty = leave */
+	char group[CONF_OWNER_MAX];  /* the same for the group */
+	unsigned int perms;          /* vhost, server: mode of the socket file */
+};
+
+/* A static table entry. Keys mac= of a port end up here too. */
+struct conf_mac {
+	struct mac_addr mac;
+	char port[CONF_NAME_MAX];
+};
+
+struct conf {
+	enum conf_unknown unknown; /* unicast whose destination is not in the table */
+	uint32_t mtu;              /* 0 = no limit of the switch's own; else 68 to 65535 */
+	uint32_t backpressure_us;  /* longest wait for a full receiver; 0 = none */
+	enum conf_idle idle;
+	char ctl_path[CONF_PATH_MAX]; /* control socket */
+	struct conf_port *ports;
+	size_t n_ports;
+	struct conf_mac *macs;
+	size_t n_macs;
+};
+
+#define CONF_BACKPRESSURE_US_DEF 50
+#define CONF_BACKPRESSURE_US_MAX 10000
+
+/**
+ * conf_init() - Defaults: no ports, flood, mtu 0, back-pressure on, idle=poll, no control path
+ * (conf_check() fills the default path in).
+ */
+void conf_init(struct conf *conf);
+
+/** conf_fini() - Free what @conf points to; leaves it as conf_init() does. */
+void conf_fini(struct conf *conf);
+
+/**
+ * conf_port_parse() - Read "PATH[,key=value...]" or "DEVICE[,key=value...]".
+ * @kind: which keys are legal: vhost name,mac,mode,queues,owner,group,perms; ethdev
+ *        name,mac,queues,promisc,devargs (';' stands for ',' inside devargs).
+ * @port: filled with defaults first; checked by conf_port_check(), and named from its path or
+ *        device when there is no name=.
+ * @macs, @n_macs: the mac= keys, checked, allocated; the caller frees. May both be NULL: then mac=
+ *        is an error. Nothing is allocated on an error.
+ * Return: 0, or -EINVAL/-ENOMEM with @err ("/tmp/a.sock,quues=2: unknown key 'quues', did you mean
+ *         'queues'? The keys are name, mac, ..."); options_parse() puts "--vhost " in front.
+ */
+int conf_port_parse(enum conf_port_kind kind, const char *text, struct conf_port *port,
+		    struct mac_addr **macs, size_t *n_macs, struct err *err);
+
+/** conf_port_add() - Append a copy. Return: 0 or -ENOMEM/-ENOSPC with @err. */
+int conf_port_add(struct conf *conf, const struct conf_port *port, struct err *err);
+
+/**
+ * conf_mac_parse() - Read "MAC=PORT". conf_mac_check() has passed the address; whether there is
+ * such a port is not asked.
+ * Return: 0, or -EINVAL with @err.
+ */
+int conf_mac_parse(const char *text, struct conf_mac *out, struct err *err);
+
+/** conf_mac_add() - Append a copy. Return: 0 or -ENOMEM with @err. */
+int conf_mac_add(struct conf *conf, const struct conf_mac *mac, struct err *err);
+
+/**
+ * conf_port_check() - What can be said of one port alone: name and path legal, owner and group
+ * known to the system, queues in range.
+ * Return: 0, or -EINVAL with @err.
+ */
+int conf_port_check(const struct conf_port *port, struct err *err);
+
+/**
+ * conf_mac_check() - An address that may stand in the table: not a group address, not zero.
+ * Return: 0, or -EINVAL with @err.
+ */
+int conf_mac_check(const struct mac_addr *mac, struct err *err);
+
+/**
+ * conf_check() - Fill in what follows from the rest (names from paths, the control path) and check
+ * the whole: each port, two ports of one name, path or device, table entries of unknown ports, one
+ * MAC on two ports. An entry given twice alike is one entry.
+ * Return: 0, or -EINVAL with @err naming both sides of a conflict.
+ */
+int conf_check(struct conf *conf, struct err *err);
+
+/**
+ * conf_ctl_default() - Where the control socket is when nobody says: /run/vswitchd/ctl.sock for
+ * root, else $XDG_RUNTIME_DIR/vswitchd/ctl.sock, or without that /tmp/vswitchd-UID/ctl.sock.
+ * @runtime_dir: the value of XDG_RUNTIME_DIR, which only the application reads; NULL = not set, and
+ *               one that is no absolute path counts as not set, as its specification says.
+ * Return: 0, or -EINVAL with @err: the path would be too long.
+ */
+int conf_ctl_default(const char *runtime_dir, char path[static CONF_PATH_MAX], struct err *err);
+
+/**
+ * conf_uid_lookup(), conf_gid_lookup() - The number behind a port's owner or group: a name that the
+ * system knows, or a decimal number. Empty text is (uid_t)-1, which chown(2) leaves alone.
+ * May block where the system's user database is on the network.
+ * Return: 0, or -EINVAL/-ENOMEM with @err.
+ */
+int conf_uid_lookup(const char *text, uid_t *uid, struct err *err);
+int conf_gid_lookup(const char *text, gid_t *gid, struct err *err);
+
+/**
+ * conf_file_read() - Read the YAML file @path into @conf, which conf_init() prepared. Keys that the
+ * file does not have keep their value.
+ * Return: 0; -errno with @err: file, line and column where the parser knows them, and the remedy.
+ */
+int conf_file_read(const char *path, struct conf *conf, struct err *err);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ *
+ * Methods stats and worker.list: counters, raw and only growing; who asks computes rates from two
+ * replies and their time_ns. Control thread.
+ */
+#include "rpc.h"
+
+#include <base/clock.h>
+#include <errno.h>
+#include <stdlib.h>
+
+static json_t *reasons(const uint64_t *counters, unsigned int n,
+		       const char *(*name)(unsigned int reason))
+{
+	json_t *list = json_object();
+
+	for (unsigned int i = 0; i < n; i++)
+		json_object_set_new(list, name(i), json_integer((json_int_t)counters[i]));
+	return list;
+}
+
+json_t *rpc_counters(const struct stats_port *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:b}",
+			 "rx_frames", (json_int_t)s->rx_frames, "rx_bytes", (json_int_t)s->rx_bytes,
+			 "unicast", (json_int_t)s->unicast, "flooded", (json_int_t)s->flooded,
+			 "rx_drop", reasons(s->rx_drop, STATS_RX_DROP_CNT, stats_rx_drop_name),
+			 "copies", (json_int_t)s->copies, "tx_frames", (json_int_t)s->tx_frames,
+			 "tx_bytes", (json_int_t)s->tx_bytes, "tx_drop",
+			 reasons(s->tx_drop, STATS_TX_DROP_CNT, stats_tx_drop_name), "waits",
+			 (json_int_t)s->waits, "interrupts", (json_int_t)s->interrupts, "closes",
+			 stats_closes(s));
+}
+
+static int append_port(struct vsw *vsw, const char *name, json_t *ports, struct err *err)
+{
+	struct stats_port counters;
+	json_t *port;
+	int ret;
+
+	ret = vsw_port_stats(vsw, name, &counters, err);
+	if (ret < 0)
+		return ret;
+	port = json_pack("{s:s}", "name", name);
+	if (json_object_update_missing_new(port, rpc_counters(&counters)) < 0) {
+		json_decref(port);
+		return err_set(err, -ENOMEM, "stats: out of memory; ask for one port");
+	}
+	json_array_append_new(ports, port);
+	return 0;
+}
+
+static int append_ports(struct vsw *vsw, json_t *ports, struct err *err)
+{
+	const size_t n = vsw_port_count(vsw);
+	char(*names)[CONF_NAME_MAX] = calloc(n ? n : 1, sizeof(*names));
+	int ret = 0;
+
+	if (!names)
+		return err_set(err, -ENOMEM, "stats: out of memory; ask for one port");
+	for (size_t i = 0, got = vsw_port_names(vsw, names, n); ret == 0 && i < got; i++)
+		ret = append_port(vsw, names[i], ports, err);
+	free(names);
+	return ret;
+}
+
+int rpc_stats(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
+{
+	const char *name = json_string_value(json_object_get(params, "port"));
+	json_t *ports = json_array();
+	struct stats_port retired;
+	int ret;
+
+	ret = name ? append_port(vsw, name, ports, err) : append_ports(vsw, ports, err);
+	if (ret < 0) {
+		json_decref(ports);
+		return ret;
+	}
+	*result = json_pack("{s:I, s:o}", "time_ns", (json_int_t)clock_ns(), "ports", ports);
+	if (!name) {
+		vsw_retired_stats(vsw, &retired);
+		json_object_set_new(*result, "retired", rpc_counters(&retired));
+	}
+	return 0;
+}
+
+static json_t *worker(const struct vsw_worker_info *w)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < w->n_queues && i < sizeof(w->queues) / sizeof(w->queues[0]); i++)
+		json_array_append_new(list, json_pack("{s:s, s:i}", "port", w->queues[i].port,
+						      "queue", (int)w->queues[i].queue));
+	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "lcore", (int)w->lcore, "node",
+			 w->node, "n_queues", (int)w->n_queues, "busy_cycles",
+			 (json_int_t)w->busy_cycles, "total_cycles", (json_int_t)w->total_cycles,
+			 "packets", (json_int_t)w->packets, "sleeps", (json_int_t)w->sleeps,
+			 "queues", list);
+}
+
+int rpc_worker_list(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
+{
+	struct vsw_worker_info *w = malloc(sizeof(*w));
+	json_t *workers = json_array();
+	struct vsw_info info;
+
+	if (!w || !workers)
+		goto out;
+	for (size_t i = 0, n = vsw_worker_count(vsw); i < n; i++) {
+		vsw_worker_info(vsw, i, w);
+		if (json_array_append_new(workers, worker(w)) < 0)
+			goto out;
+	}
+	vsw_info(vsw, &info);
+	*result = json_pack("{s:I, s:I, s:O}", "time_ns", (json_int_t)clock_ns(), "tsc_hz",
+			    (json_int_t)info.tsc_hz, "workers", workers);
+out:
+	json_decref(workers);
+	free(w);
+	return *result ? 0 : err_set(err, -ENOMEM, "worker.list: out of memory; try again");
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/* A burst on its way through the stages, and the worker's scratch memory that holds it. */
+
+#include <assert.h>
+#include <fwd/fwd.h>
+#include <rte_mbuf.h>
+
+#define FWD_SNAP     64    /* bytes of a frame that rules are judged by */
+#define FWD_SEGS     1024  /* segments of a burst's frames; also of a destination's buffers */
+#define FWD_OUTS     65536 /* results of a burst: one 64 KiB frame to 1,024 ports in 1 KiB pieces */
+#define FWD_DST_DROP UINT16_MAX
+#define FWD_DST_ALL  (UINT16_MAX - 1)
+
+/* A frame, as a view of memory that belongs to its sender. */
+struct frame {
+	const uint8_t *snap; /* private; FWD_SNAP bytes, of which min(len, FWD_SNAP) count */
+	uint32_t len;
+	uint16_t seg; /* in the source's arena */
+	uint16_t n_segs;
+	uint16_t dst;          /* port id, FWD_DST_ALL or FWD_DST_DROP */
+	uint8_t reason;        /* enum stats_rx_drop, with FWD_DST_DROP */
+	bool mbuf_gone;        /* mbuf was handed to a NIC */
+	struct rte_mbuf *mbuf; /* of a frame from a NIC */
+};
+
+/* What delivery leaves behind for complete. */
+union out {
+	struct vring_elem elem; /* into a vring */
+	struct rte_mbuf *mbuf;  /* into a NIC */
+};
+static_assert(sizeof(union out) == sizeof(struct vring_elem), "outs are handed on as elems");
+
+struct drop {
+	uint16_t dest; /* index in dests */
+	uint8_t frame;
+	uint8_t reason; /* enum stats_tx_drop */
+};
+
+/* A destination of this burst. */
+struct dest {
+	struct port *port;
+	struct port_link *link;   /* NULL = down */
+	struct port_queue *queue; /* vhost; NULL for a NIC or when down */
+	uint16_t txq;
+	uint16_t index; /* its own, in dests */
+	bool locked;    /* queue->lock is held */
+	bool call;      /* its guest wants an interrupt */
+	uint8_t n;
+	uint8_t list[FWD_BURST]; /* its frames, in order */
+	uint32_t first_out;
+	uint32_t n_outs;
+};
+
+struct fwd_worker {
+	unsigned int index;
+	unsigned int n_workers;
+	/* the burst */
+	const struct fwd_map *map;
+	const struct fwd_sharing *sharing;
+	struct fwd_source *src;
+	struct port_link *src_link;
+	struct vring_queue *src_ring; /* NULL = from a NIC */
+	unsigned int n;
+	unsigned int cut;           /* frames from here on stay where they are */
+	bool crowded;               /* the cut is for want of room in outs or drops */
+	const struct port *give_up; /* waited for it long enough: drop what does not fit there */
+	unsigned int n_dests;
+	uint32_t n_outs;
+	uint32_t n_drops;
+	unsigned int n_flood; /* dests[0..n_flood) are the ports that a flooded frame goes to */
+	struct frame frames[FWD_BURST];
+	struct vring_chain chains[FWD_BURST];
+	struct vring_elem done[FWD_BURST];
+	struct rte_mbuf *mbufs[FWD_BURST];
+	uint8_t snaps[FWD_BURST][FWD_SNAP] __rte_cache_aligned;
+	struct vring_seg segs[FWD_SEGS];
+	struct vring_seg out_segs[FWD_SEGS];
+	uint16_t dest_of[PORT_ID_MAX]; /* index in dests + 1; 0 = not a destination */
+	uint8_t out_frame[FWD_OUTS];
+	union out outs[FWD_OUTS];
+	struct drop drops[FWD_OUTS];
+	struct dest dests[PORT_ID_MAX];
+};
+
+/** fwd_receive() - Fill frames[] and n from the source. */
+void fwd_receive(struct fwd_worker *w);
+
+/** fwd_classify() - Give every frame its destination or the reason to drop it; fill dests[]. */
+void fwd_classify(struct fwd_worker *w);
+
+/** fwd_deliver() - Copy to all destinations; may lower w->cut. */
+void fwd_deliver(struct fwd_worker *w);
+
+/** fwd_deliver_vring(), fwd_deliver_eth() - To one destination that is up. */
+void fwd_deliver_vring(struct fwd_worker *w, struct dest *d);
+void fwd_deliver_eth(struct fwd_worker *w, struct dest *d);
+
+/** fwd_abandon() - Take back all that was prepared, as if nothing had been delivered. */
+void fwd_abandon(struct fwd_worker *w);
+
+/** fwd_crowded() - There is no room for more results at @frame: end the burst before it.
+ *  Return: false when it is the burst's only one, which has to be dropped there then. */
+bool fwd_crowded(struct fwd_worker *w, unsigned int frame);
+
+/** fwd_complete() - Publish frames [0, cut) and count them. */
+void fwd_complete(struct fwd_worker *w);
+
+/** fwd_drop() - Note that @frame is not delivered to @d. Return: false when there is no room for
+ *  the note; then the burst was cut before that frame. */
+bool fwd_drop(struct fwd_worker *w, const struct dest *d, unsigned int frame,
+	      enum stats_tx_drop reason);
+
+/** fwd_full() - @d has no buffers for @frame: hold the source (true) or drop (false). */
+bool fwd_full(struct fwd_worker *w, const struct dest *d, unsigned int frame,
+	      const struct vring_cursor *at);
+
+/** fwd_held() - Is the source still held back? Decides about give_up. */
+bool fwd_held(struct fwd_worker *w);

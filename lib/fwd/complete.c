@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ *
+ * Stage 4: what was copied becomes visible. The source's used entries are published first: a crash
+ * in between loses at most this burst and duplicates nothing. Runs on workers.
+ */
+
+#include "burst.h"
+
+#include <rte_ethdev.h>
+#include <string.h>
+
+/* Take back what was prepared for frames that stay where they are. */
+static void dest_truncate(struct fwd_worker *w, struct dest *d)
+{
+	while (d->n > 0 && d->list[d->n - 1] >= w->cut)
+		d->n--;
+	while (d->n_outs > 0 && w->out_frame[d->first_out + d->n_outs - 1] >= w->cut) {
+		uint32_t last = d->first_out + --d->n_outs;
+		struct frame *f = &w->frames[w->out_frame[last]];
+
+		if (d->queue != NULL)
+			continue;
+		if (w->outs[last].mbuf == f->mbuf)
+			f->mbuf_gone = false;
+		else
+			rte_pktmbuf_free(w->outs[last].mbuf);
+	}
+}
+
+/* Count what is delivered by the outs in [first, first + n): a frame may have several. */
+static void count_tx(const struct fwd_worker *w, struct stats_port *s, uint32_t first, uint32_t n)
+{
+	uint64_t frames = 0, bytes = 0;
+	int before = -1;
+
+	for (uint32_t i = first; i < first + n; i++) {
+		if (w->out_frame[i] == before)
+			continue;
+		before = w->out_frame[i];
+		frames++;
+		bytes += w->frames[before].len;
+	}
+	stats_inc(&s->tx_frames, frames);
+	stats_inc(&s->tx_bytes, bytes);
+}
+
+/* Take the frame at @i, which the device refuses to send, out of the outs. */
+static void outs_refuse(struct fwd_worker *w, struct dest *d, uint32_t i, struct stats_port *s)
+{
+	uint32_t at = d->first_out + i, behind = d->n_outs - i - 1;
+
+	rte_pktmbuf_free(w->outs[at].mbuf);
+	memmove(&w->outs[at], &w->outs[at + 1], behind * sizeof(w->outs[0]));
+	memmove(&w->out_frame[at], &w->out_frame[at + 1], behind * sizeof(w->out_frame[0]));
+	d->n_outs--;
+	stats_inc(&s->tx_drop[STATS_TX_REFUSED], 1);
+}
+
+static void publish_eth(struct fwd_worker *w, struct dest *d, struct stats_port *s)
+{
+	struct rte_mbuf **mbufs = (struct rte_mbuf **)(w->outs + d->first_out);
+	rte_spinlock_t *lock = NULL;
+	uint32_t sent = 0, fit = 0;
+
+	// fewer queues than workers: they take turns
+	if (d->link->n_txq < w->n_workers)
+		lock = &d->link->eth_locks[d->txq];
+	if (lock != NULL)
+		rte_spinlock_lock(lock);
+	// some devices stop a queue for a frame that their driver would have told us not to send
+	while (fit < d->n_outs) {
+		fit += rte_eth_tx_prepare(d->link->eth, d->txq, mbufs + fit,
+					  (uint16_t)(d->n_outs - fit));
+		if (fit < d->n_outs)
+			outs_refuse(w, d, fit, s);
+	}
+	while (sent < d->n_outs) {
+		uint16_t now = rte_eth_tx_burst(d->link->eth, d->txq, mbufs + sent,
+						(uint16_t)(d->n_outs - sent));
+
+		if (now == 0)
+			break;
+		sent += now;
+	}
+	if (lock != NULL)
+		rte_spinlock_unlock(lock);
+	count_tx(w, s, d->first_out, sent);
+	if (sent < d->n_outs) {
+		stats_inc(&s->tx_drop[STATS_TX_FULL], d->n_outs - sent);
+		rte_pktmbuf_free_bulk(mbufs + sent, d->n_outs - sent);
+	}
+}
+
+static struct stats_port *counters(const struct fwd_worker *w, struct port *port)
+{
+	return &port->counters[w->index].s;
+}
+
+static void count_rx(struct fwd_worker *w)
+{
+	struct stats_port *s = counters(w, w->src->port);
+	uint64_t bytes = 0, unicast = 0, flooded = 0;
+
+	for (unsigned int i = 0; i < w->cut; i++) {
+		const struct frame *f = &w->frames[i];
+
+		bytes += f->len;
+		if (f->dst == FWD_DST_DROP)
+			stats_inc(&s->rx_drop[f->reason], 1);
+		else if (f->dst == FWD_DST_ALL)
+			flooded++;
+		else
+			unicast++;
+	}
+	stats_inc(&s->rx_frames, w->cut);
+	stats_inc(&s->rx_bytes, bytes);
+	stats_inc(&s->unicast, unicast);
+	stats_inc(&s->flooded, flooded);
+}
+
+/* Who wants an interrupt is decided under the locks; the system calls come after them. */
+static void notify(struct fwd_worker *w)
+{
+	bool call = w->src_ring != NULL && w->cut > 0 && vring_call_wanted(w->src_ring);
+
+	for (unsigned int i = 0; i < w->n_dests; i++) {
+		struct dest *d = &w->dests[i];
+
+		d->call = d->queue != NULL && d->n_outs > 0 && vring_call_wanted(&d->queue->ring);
+		if (d->locked)
+			rte_spinlock_unlock(&d->queue->lock);
+	}
+	if (call && vring_call(w->src_ring))
+		stats_inc(&counters(w, w->src->port)->interrupts, 1);
+	for (unsigned int i = 0; i < w->n_dests; i++) {
+		struct dest *d = &w->dests[i];
+
+		if (d->call && vring_call(&d->queue->ring))
+			stats_inc(&counters(w, d->port)->interrupts, 1);
+	}
+}
+
+void fwd_abandon(struct fwd_worker *w)
+{
+	w->cut = 0;
+	for (unsigned int i = 0; i < w->n_dests; i++) {
+		dest_truncate(w, &w->dests[i]);
+		if (w->dests[i].locked)
+			rte_spinlock_unlock(&w->dests[i].queue->lock);
+	}
+}
+
+void fwd_complete(struct fwd_worker *w)
+{
+	if (w->src_ring != NULL)
+		vring_complete(w->src_ring, w->done, w->cut);
+	for (unsigned int i = 0; i < w->n_dests; i++) {
+		struct dest *d = &w->dests[i];
+		struct stats_port *s = counters(w, d->port);
+
+		if (w->cut < w->n)
+			dest_truncate(w, d);
+		stats_inc(&s->copies, d->n);
+		if (d->queue != NULL) {
+			vring_complete(&d->queue->ring,
+				       (const struct vring_elem *)(w->outs + d->first_out),
+				       d->n_outs);
+			count_tx(w, s, d->first_out, d->n_outs);
+		} else if (d->link != NULL) {
+			publish_eth(w, d, s);
+		}
+	}
+	for (uint32_t i = 0; i < w->n_drops; i++) {
+		const struct drop *drop = &w->drops[i];
+
+		if (drop->frame < w->cut)
+			stats_inc(&counters(w, w->dests[drop->dest].port)->tx_drop[drop->reason],
+				  1);
+	}
+	notify(w);
+	count_rx(w);
+	if (w->src_ring == NULL)
+		for (unsigned int i = 0; i < w->cut; i++)
+			if (!w->frames[i].mbuf_gone)
+				rte_pktmbuf_free(w->frames[i].mbuf);
+}

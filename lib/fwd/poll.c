@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ *
+ * The four stages in their order, and a worker's scratch memory. fwd_poll() runs on workers, the
+ * rest on the control thread.
+ */
+
+#include "burst.h"
+
+#include <errno.h>
+#include <rte_malloc.h>
+#include <string.h>
+
+int fwd_worker_create(unsigned int index, unsigned int n_workers, int node, struct fwd_worker **out)
+{
+	struct fwd_worker *w = rte_zmalloc_socket("fwd_worker", sizeof(*w), RTE_CACHE_LINE_SIZE,
+						  node);
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->index = index;
+	w->n_workers = n_workers;
+	*out = w;
+	return 0;
+}
+
+void fwd_worker_destroy(struct fwd_worker *worker)
+{
+	rte_free(worker);
+}
+
+/* The burst is through; what it left in the receiver's ring is what the next one finds there. */
+static void wait_begin(struct fwd_worker *w)
+{
+	struct fwd_source *src = w->src;
+	struct port *port = w->map->ports[src->wait_port];
+
+	for (unsigned int i = 0; i < w->n_dests; i++)
+		if (w->dests[i].port == port)
+			src->wait_base = w->dests[i].queue->ring.avail;
+	stats_inc(&port->counters[w->index].s.waits, 1);
+}
+
+static void forward(struct fwd_worker *w)
+{
+	unsigned int limit = w->n;
+
+	for (;;) {
+		w->cut = limit;
+		w->crowded = false;
+		fwd_classify(w);
+		fwd_deliver(w);
+		if (likely(w->cut > 0 || !w->crowded))
+			break;
+		// the frames behind the first used up what it needs: fewer at a time
+		fwd_abandon(w);
+		w->src->waiting = false;
+		limit = (limit + 1) / 2;
+	}
+	fwd_complete(w);
+	if (unlikely(w->src->waiting))
+		wait_begin(w);
+}
+
+/* Mbufs cannot be put back: what a cut left over is forwarded as a burst of its own. */
+static void forward_eth(struct fwd_worker *w)
+{
+	for (;;) {
+		unsigned int cut;
+
+		forward(w);
+		cut = w->cut;
+		if (cut == w->n)
+			return;
+		w->n -= cut;
+		memmove(w->frames, w->frames + cut, w->n * sizeof(w->frames[0]));
+		for (unsigned int i = 0; i < w->n; i++)
+			if (w->frames[i].dst != FWD_DST_DROP)
+				w->frames[i].dst = 0;
+	}
+}
+
+unsigned int fwd_poll(struct fwd_worker *w, const struct fwd_map *map,
+		      const struct fwd_sharing *sharing, struct fwd_source *src)
+{
+	struct port_link *link = port_link(src->port);
+	unsigned int n;
+
+	if (link == NULL || src->queue >= link->n_rxq)
+		return 0;
+	w->map = map;
+	w->sharing = sharing;
+	w->src = src;
+	w->src_link = link;
+	w->src_ring = NULL;
+	w->give_up = NULL;
+	if (src->port->kind == PORT_VHOST) {
+		if (link->rxq[src->queue] == NULL)
+			return 0;
+		w->src_ring = &link->rxq[src->queue]->ring;
+		if (unlikely(src->waiting) && fwd_held(w))
+			return 0;
+	}
+	fwd_receive(w);
+	n = w->n;
+	if (n == 0)
+		return 0;
+	if (w->src_ring != NULL) {
+		forward(w);
+		return w->cut;
+	}
+	forward_eth(w);
+	return n;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/*
+ * The checker: bytes, number of fds and device state in, verdict out. Pure, so that it is tested
+ * by table and fuzzed alone. It judges every request on a whitelist; what is not on it is refused.
+ */
+
+#include <gate/proto.h>
+
+enum gate_verdict {
+	GATE_PASS,         /* hand to the library, workers may go on */
+	GATE_PASS_QUIESCE, /* stop the workers first, read everything afresh afterwards */
+	GATE_ANSWER,       /* the gate answers itself: GET_QUEUE_NUM */
+	GATE_REFUSE,       /* legal form, illegal content: error reply where one was asked for, and
+			    * close the connection where none was */
+	GATE_CLOSE,        /* broken form: close the connection */
+};
+
+/**
+ * gate_check_header() - Judge the 12 bytes, before the payload is read.
+ * @why: one short phrase for the log when the verdict is GATE_CLOSE.
+ * Return: GATE_PASS when the header is well formed and its size is at most what the largest
+ *         request carries; else GATE_CLOSE. (An unknown request of a plausible size passes here, so
+ *         that its payload is consumed and it can be refused in order.)
+ */
+enum gate_verdict gate_check_header(const struct gate_hdr *hdr, const char **why);
+
+/**
+ * gate_check() - Judge a whole message against the device's state.
+ * @n_fds: how many fds arrived with it.
+ * @why: one short phrase when the verdict is GATE_REFUSE or GATE_CLOSE; else untouched.
+ */
+enum gate_verdict gate_check(const struct gate_device *dev, const struct gate_msg *msg,
+			     unsigned int n_fds, const char **why);
+
+/**
+ * gate_mask_reply() - Rewrite the library's answer to @request before the front-end sees it:
+ * features and protocol features are masked with what the switch offers (GET_FEATURES also sets
+ * dev->offered); everything else is left alone.
+ */
+void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg *reply);
+
+/** gate_apply() - Bring @dev up to date after @msg succeeded in the library. */
+void gate_apply(struct gate_device *dev, const struct gate_msg *msg);
+
+/** gate_request_name() - "SET_VRING_ADDR"; "request 77" style text is the caller's business: NULL. */
+const char *gate_request_name(uint32_t request);
+
+/**
+ * gate_request_has_reply() - Is @request answered with content (GET_FEATURES), so that it gets no
+ * acknowledgement besides, and cannot be refused but by closing? false for an unknown request.
+ */
+bool gate_request_has_reply(uint32_t request);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/*
+ * The gate: the public vhost-user sockets and the sessions on them.
+ *
+ * A port has one socket (we listen, or we connect and keep trying) and at most one session. A
+ * session assembles each message whole without blocking, has it judged (check.h), and passes it to
+ * the library over a private connection, the leg, one message in flight, always asking for an
+ * acknowledgement. Around messages that workers rely on it calls quiesce() before and resume()
+ * after. So whoever implements struct gate_ops knows, at resume(), that no message is in flight in
+ * the library and that all its getters may be called.
+ *
+ * Everything here runs on the session thread (the loop given to gate_create()), except where a
+ * function says otherwise.
+ *
+ * Life of a session: leg_open -> { quiesce -> [library] -> resume | call_fd | kick_fd } ... ->
+ * quiesce -> leg_close. quiesce() may come twice in a row; resume() only after quiesce(). After
+ * leg_close() none of the others is called until the next leg_open().
+ */
+
+#include <base/err.h>
+#include <base/loop.h>
+#include <gate/proto.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct gate;
+struct gate_port;
+
+struct gate_ops {
+	/**
+	 * leg_open() - A front-end is there: connect a new session to the library.
+	 * Return: a connected non-blocking stream socket, owned by the gate from here; or -errno
+	 * with @err (the newcomer is closed then and the text logged).
+	 */
+	int (*leg_open)(void *user, struct err *err);
+	/** leg_close() - The session is over; the gate has closed its end of the leg already. */
+	void (*leg_close)(void *user);
+	/** quiesce() - No worker may touch the device's memory or rings when this returns; running
+	 *  rings have their indices written back to the library. */
+	void (*quiesce)(void *user);
+	/**
+	 * resume() - Read rings and memory afresh from the library and let the workers go on.
+	 * @dev: the state after the message. Called after every GATE_PASS_QUIESCE message that
+	 * succeeded. Return: 0, or -errno with @err: the connection is closed.
+	 */
+	int (*resume)(void *user, const struct gate_device *dev, struct err *err);
+	/** call_fd() - Ring @index signals @fd from now on; -1 = none. Takes ownership. */
+	void (*call_fd)(void *user, uint16_t index, int fd);
+	/** kick_fd() - Ring @index is kicked through @fd; -1 = none. Takes ownership. Called
+	 *  between quiesce() and resume(). */
+	void (*kick_fd)(void *user, uint16_t index, int fd);
+};
+
+struct gate_port_params {
+	const char *name;           /* for log lines; copied */
+	const char *path;           /* at most 107 bytes; copied */
+	bool client;                /* connect instead of listen; retried every 200 ms */
+	uint16_t max_pairs;         /* queue pairs offered, 1 to 128 */
+	uid_t uid;                  /* of the socket file; (uid_t)-1 = leave */
+	gid_t gid;                  /* (gid_t)-1 = leave */
+	mode_t perms;               /* of the socket file */
+	const struct gate_ops *ops; /* kept, not copied */
+	void *user;
+};
+
+/* What `port show` tells about a session. */
+struct gate_port_info {
+	bool connected;    /* a front-end is there */
+	uint64_t features; /* negotiated */
+	uint64_t protocol_features;
+	uint64_t messages;    /* whole messages received since the port was added */
+	uint64_t refused;     /* of these, refused or closed for */
+	uint64_t connections; /* sessions begun */
+	uint64_t
+		turned_away; /* front-ends closed at once: one was there, or no leg was to be had */
+	char last_error[128]; /* why the last session ended badly; empty = it never did */
+};
+
+/** gate_create() - @loop must outlive the gate. Return: 0 or -errno. */
+int gate_create(struct loop *loop, struct gate **out);
+
+/** gate_destroy() - Removes what ports are left. NULL is fine. */
+void gate_destroy(struct gate *gate);
+
+/**
+ * gate_port_add() - Open the port's socket. On the session thread.
+ * Server: a stale socket file (nobody accepts) is replaced; a live one, or a file that is no
+ * socket, is refused, naming the path. The file has its owner and mode before anyone can connect.
+ * Client: succeeds at once, connecting goes on in the background.
+ * Return: 0; -EADDRINUSE, -EACCES, -ENOENT, ... with @err; nothing is left behind then.
+ */
+int gate_port_add(struct gate *gate, const struct gate_port_params *params, struct gate_port **out,
+		  struct err *err);
+
+/** gate_port_del() - Ends the session (quiesce, leg_close), removes the socket file if it is still
+ *  ours. On the session thread. NULL is fine. */
+void gate_port_del(struct gate_port *port);
+
+/** gate_port_info() - On the session thread. */
+void gate_port_info(const struct gate_port *port, struct gate_port_info *out);

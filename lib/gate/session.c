@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+/*
+ * A session: messages from the front-end, one at a time, through the checker and the library.
+ * Runs on the session thread and never waits: each step is an event of the loop.
+ *
+ *   READ    -> the message is whole: judged, answered here or sent down the leg
+ *   ANSWER  -> the library has answered; a message that stopped the workers is followed by a
+ *              GET_FEATURES, because the library answers before it has told everybody
+ *   BARRIER -> that came back: the workers go on, and only then the front-end gets its answer
+ *
+ * While a message is under way the front-end is not read from. A function that returns negative
+ * has said why in session->reason, and its caller does nothing more than pass that on; the event
+ * handler at the bottom of the stack ends the session.
+ */
+
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <base/loop.h>
+#include <gate/check.h>
+
+#include "wire.h"
+
+#define OUT_MAX       (64u * 1024) /* bytes a front-end may leave unread beyond its socket buffer */
+#define READ_BUDGET   16           /* messages a turn of the loop, so that no session hogs it */
+#define REPLY_SIZE    8u           /* a u64 or an index and a number: every reply there is */
+#define REQUEST_CHARS 32
+
+enum phase { PHASE_READ, PHASE_ANSWER, PHASE_BARRIER };
+
+struct gate_session {
+	struct gate_port *port;
+	struct gate_device dev;
+	enum phase phase;
+	bool is_quiesced; // by the message under way
+
+	int fe_fd;
+	struct loop_watch *fe_watch;
+	struct gate_wire_in in; // the message being read or under way
+	uint8_t *out;           // OUT_MAX bytes once the front-end's socket was full; else NULL
+	size_t out_len;
+
+	int leg_fd;
+	struct loop_watch *leg_watch;
+	struct gate_wire_out down; // to the library
+	struct gate_wire_in up;    // from it
+	struct gate_msg reply;     // its answer, kept until the barrier came back
+
+	bool is_clean; // the front-end went by itself
+	char reason[sizeof(((struct gate_port_info *)NULL)->last_error)];
+};
+
+/* Say why the session ends. Return: negative, always. */
+static int __attribute__((format(printf, 3, 4)))
+end(struct gate_session *s, bool is_clean, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vsnprintf(s->reason, sizeof(s->reason), fmt, ap) < 0)
+		s->reason[0] = '\0';
+	va_end(ap);
+	s->is_clean = is_clean;
+	return -ECONNRESET;
+}
+
+/* "SET_OWNER", "request 77" */
+static const char *request_text(uint32_t request, char text[REQUEST_CHARS])
+{
+	const char *name = gate_request_name(request);
+
+	if (name != NULL)
+		return name;
+	(void)snprintf(text, REQUEST_CHARS, "request %u", request);
+	return text;
+}
+
+static bool out_pending(const struct gate_session *s)
+{
+	return s->out_len > 0;
+}
+
+/* Watch for what the session can use next. */
+static int watches_update(struct gate_session *s)
+{
+	bool down_pending = s->phase != PHASE_READ &&
+			    s->down.sent < sizeof(s->down.msg.hdr) + s->down.msg.hdr.size;
+	uint32_t fe = (s->phase == PHASE_READ ? EPOLLIN : 0u) | (out_pending(s) ? EPOLLOUT : 0u);
+	uint32_t leg = EPOLLIN | (down_pending ? EPOLLOUT : 0u);
+	int ret = loop_watch_set(s->fe_watch, fe);
+
+	if (ret == 0)
+		ret = loop_watch_set(s->leg_watch, leg);
+	return ret == 0 ? 0 : end(s, false, "cannot watch its sockets: %s", strerror(-ret));
+}
+
+/* Send what the front-end has not taken yet. */
+static int fe_flush(struct gate_session *s)
+{
+	ssize_t n = send(s->fe_fd, s->out, s->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return 0;
+	if (n < 0)
+		return end(s, true, "the connection broke");
+	s->out_len -= (size_t)n;
+	memmove(s->out, s->out + n, s->out_len);
+	return 0;
+}
+
+/* Send bytes to the front-end, or keep them until it reads. */
+static int fe_send(struct gate_session *s, const void *bytes, size_t len)
+{
+	if (!out_pending(s)) {
+		ssize_t n = send(s->fe_fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+			return end(s, true, "the connection broke");
+		if (n > 0) {
+			bytes = (const char *)bytes + n;
+			len -= (size_t)n;
+		}
+	}
+	if (len == 0)
+		return 0;
+	if (s->out == NULL) {
+		s->out = malloc(OUT_MAX);
+		if (s->out == NULL)
+			return end(s, false, "out of memory");
+	}
+	if (len > OUT_MAX - s->out_len)
+		return end(s, false, "does not read its replies");
+	memcpy(s->out + s->out_len, bytes, len);
+	s->out_len += len;
+	return 0;
+}
+
+/* Answer the message under way with @payload. */
+static int fe_reply(struct gate_session *s, const union gate_payload *payload)
+{
+	struct gate_hdr hdr = {
+		.request = s->in.msg.hdr.request,
+		.flags = GATE_VERSION | GATE_FLAG_REPLY,
+		.size = REPLY_SIZE,
+	};
+	uint8_t bytes[sizeof(hdr) + REPLY_SIZE];
+
+	memcpy(bytes, &hdr, sizeof(hdr));
+	memcpy(bytes + sizeof(hdr), payload, REPLY_SIZE);
+	return fe_send(s, bytes, sizeof(bytes));
+}
+
+static int fe_reply_u64(struct gate_session *s, uint64_t value)
+{
+	union gate_payload payload = {.u64 = value};
+
+	return fe_reply(s, &payload);
+}
+
+/* The message is through: on to the next. */
+static void message_done(struct gate_session *s)
+{
+	gate_wire_reset(&s->in);
+	s->is_quiesced = false;
+	s->phase = PHASE_READ;
+}
+
+/* Send on what is to go down the leg. */
+static int leg_push(struct gate_session *s)
+{
+	unsigned int n_fds = s->phase == PHASE_ANSWER ? s->in.n_fds : 0;
+	int ret = gate_wire_send(s->leg_fd, &s->down, s->in.fds, n_fds);
+
+	if (ret < 0)
+		return end(s, false, "the library closed the connection: %s", strerror(-ret));
+	return 0;
+}
+
+/*
+ * Pass the message on. An acknowledgement is asked for in any case; what has a reply of its own
+ * gets just that, since the two could not be told apart.
+ */
+static int message_pass(struct gate_session *s)
+{
+	s->phase = PHASE_ANSWER;
+	s->down.msg = s->in.msg;
+	s->down.sent = 0;
+	s->down.msg.hdr.flags = GATE_VERSION;
+	if (!gate_request_has_reply(s->in.msg.hdr.request))
+		s->down.msg.hdr.flags |= GATE_FLAG_NEED_REPLY;
+	return leg_push(s);
+}
+
+static int barrier_send(struct gate_session *s)
+{
+	s->phase = PHASE_BARRIER;
+	memset(&s->down, 0, sizeof(s->down));
+	s->down.msg.hdr.request = GATE_GET_FEATURES;
+	s->down.msg.hdr.flags = GATE_VERSION;
+	return leg_push(s);
+}
+
+/* Illegal content: an error where the front-end waits for one, else the end. */
+static int message_refuse(struct gate_session *s, const char *why)
+{
+	const struct gate_hdr *hdr = &s->in.msg.hdr;
+	char text[REQUEST_CHARS];
+	const char *name = request_text(hdr->request, text);
+	int ret;
+
+	if (!(hdr->flags & GATE_FLAG_NEED_REPLY) || gate_request_has_reply(hdr->request))
+		return end(s, false, "%s: %s", name, why);
+	gate_port_log(s->port, LOG_LEVEL_WARN, "refused %s: %s", name, why);
+	ret = fe_reply_u64(s, 1);
+	if (ret == 0)
+		message_done(s);
+	return ret;
+}
+
+/* Is @fd an eventfd? Then it never blocks whoever writes to it from here on. */
+static bool eventfd_adopt(int fd)
+{
+	static const char kind[] = "anon_inode:[eventfd]";
+	char link[64], target[64];
+	ssize_t n;
+	int flags;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, target, sizeof(target));
+	if (n != (ssize_t)sizeof(kind) - 1 || memcmp(target, kind, sizeof(kind) - 1) != 0)
+		return false;
+	flags = fcntl(fd, F_GETFL);
+	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+/* What kind of files are the fds? The one place to look, before anybody else gets to see them. */
+static bool fds_ok(const struct gate_session *s, const char **why)
+{
+	switch (s->in.msg.hdr.request) {
+	case GATE_SET_VRING_KICK:
+	case GATE_SET_VRING_CALL:
+	case GATE_SET_VRING_ERR:
+		// a pipe or a socket could block the worker that writes to it
+		if (s->in.n_fds == 1 && !eventfd_adopt(s->in.fds[0])) {
+			*why = "its file descriptor is no eventfd";
+			return false;
+		}
+		return true;
+	default:
+		return true;
+	}
+}
+
+/* A whole message has arrived with all its fds: judge it and act on the verdict. */
+static int message_take(struct gate_session *s)
+{
+	const char *why = NULL;
+	char text[REQUEST_CHARS];
+	enum gate_verdict verdict;
+	int ret;
+
+	s->port->info.messages++;
+	verdict = gate_check(&s->dev, &s->in.msg, s->in.n_fds, &why);
+	if ((verdict == GATE_PASS || verdict == GATE_PASS_QUIESCE) && !fds_ok(s, &why))
+		verdict = GATE_REFUSE;
+	switch (verdict) {
+	case GATE_PASS:
+		return message_pass(s);
+	case GATE_PASS_QUIESCE:
+		s->is_quiesced = true;
+		s->port->ops->quiesce(s->port->user);
+		return message_pass(s);
+	case GATE_ANSWER:
+		// the library would count pairs that this port does not offer
+		ret = fe_reply_u64(s, s->dev.max_rings / 2u);
+		if (ret == 0)
+			message_done(s);
+		return ret;
+	case GATE_REFUSE:
+		s->port->info.refused++;
+		return message_refuse(s, why);
+	case GATE_CLOSE:
+		break;
+	}
+	s->port->info.refused++;
+	return end(s, false, "%s: %s", request_text(s->in.msg.hdr.request, text), why);
+}
+
+static const char *fe_header_check(const struct gate_hdr *hdr)
+{
+	const char *why = NULL;
+
+	return gate_check_header(hdr, &why) == GATE_PASS ? NULL : why;
+}
+
+static int fe_read(struct gate_session *s)
+{
+	for (int i = 0; i < READ_BUDGET && s->phase == PHASE_READ; i++) {
+		const char *why = NULL;
+		int ret = gate_wire_recv(s->fe_fd, fe_header_check, &s->in, &why);
+
+		if (ret == 0)
+			return 0;
+		if (ret == -ECONNRESET)
+			return end(s, true, "%s", why);
+		if (ret < 0) {
+			if (ret == -EBADMSG) {
+				s->port->info.messages++;
+				s->port->info.refused++;
+			}
+			return end(s, false, "%s", why);
+		}
+		ret = message_take(s);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}
+
+/* Take the fd of the message under way out of it; -1 = it has none. */
+static int fd_take(struct gate_session *s)
+{
+	int fd;
+
+	if (s->in.n_fds == 0)
+		return -1;
+	fd = s->in.fds[0];
+	s->in.fds[0] = -1;
+	return fd;
+}
+
+/*
+ * Tell what became of kick and call fds. The library has its own copy of each; it forgets both
+ * when a ring is stopped, and the kick fds when the owner is reset.
+ */
+static void fds_hand_over(struct gate_session *s)
+{
+	const struct gate_ops *ops = s->port->ops;
+	const union gate_payload *p = &s->in.msg.payload;
+	void *user = s->port->user;
+	uint16_t index;
+
+	switch (s->in.msg.hdr.request) {
+	case GATE_SET_VRING_KICK:
+		index = (uint16_t)(p->u64 & GATE_VRING_IDX_MASK);
+		ops->kick_fd(user, index, fd_take(s));
+		break;
+	case GATE_SET_VRING_CALL:
+		index = (uint16_t)(p->u64 & GATE_VRING_IDX_MASK);
+		ops->call_fd(user, index, fd_take(s));
+		break;
+	case GATE_GET_VRING_BASE:
+		index = (uint16_t)p->state.index;
+		ops->kick_fd(user, index, -1);
+		ops->call_fd(user, index, -1);
+		break;
+	case GATE_RESET_OWNER:
+		for (index = 0; index < s->dev.max_rings; index++)
+			ops->kick_fd(user, index, -1);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The library is done with the message, and at rest: workers go on, the front-end is answered. */
+static int message_finish(struct gate_session *s)
+{
+	const struct gate_hdr *hdr = &s->in.msg.hdr;
+	struct err err = {0};
+	int ret = 0;
+
+	fds_hand_over(s);
+	if (s->is_quiesced && s->port->ops->resume(s->port->user, &s->dev, &err) < 0) {
+		char text[REQUEST_CHARS];
+
+		return end(s, false, "%s: %.90s", request_text(hdr->request, text), err.text);
+	}
+	if (gate_request_has_reply(hdr->request) || (hdr->flags & GATE_FLAG_NEED_REPLY))
+		ret = fe_reply(s, &s->reply.payload);
+	if (ret == 0)
+		message_done(s);
+	return ret;
+}
+
+/* The library would not have it. With the workers stopped nothing is known for sure any more. */
+static int message_failed(struct gate_session *s)
+{
+	const struct gate_hdr *hdr = &s->in.msg.hdr;
+	char text[REQUEST_CHARS];
+	const char *name = request_text(hdr->request, text);
+
+	s->port->info.refused++;
+	if (s->is_quiesced || !(hdr->flags & GATE_FLAG_NEED_REPLY))
+		return end(s, false, "%s: failed in the library", name);
+	gate_port_log(s->port, LOG_LEVEL_WARN, "refused %s: failed in the library", name);
+	if (fe_reply_u64(s, 1) < 0)
+		return -ECONNRESET;
+	message_done(s);
+	return 0;
+}
+
+/* s->up holds a whole message of the library. */
+static int answer_take(struct gate_session *s)
+{
+	uint32_t request = s->in.msg.hdr.request;
+
+	if (s->phase == PHASE_READ)
+		return end(s, false, "the library spoke without being asked");
+	if (s->phase == PHASE_BARRIER)
+		request = GATE_GET_FEATURES;
+	if (s->up.msg.hdr.request != request || s->up.msg.hdr.size != REPLY_SIZE)
+		return end(s, false, "the library answered something else");
+	if (s->phase == PHASE_BARRIER)
+		return message_finish(s);
+
+	s->reply = s->up.msg;
+	if (gate_request_has_reply(request))
+		gate_mask_reply(&s->dev, request, &s->reply);
+	else if (s->reply.payload.u64 != 0)
+		return message_failed(s);
+	gate_apply(&s->dev, &s->in.msg);
+	return s->is_quiesced ? barrier_send(s) : message_finish(s);
+}
+
+static const char *leg_header_check(const struct gate_hdr *hdr)
+{
+	if ((hdr->flags & GATE_FLAG_VERSION) != GATE_VERSION || !(hdr->flags & GATE_FLAG_REPLY) ||
+	    hdr->size > sizeof(union gate_payload))
+		return "a malformed answer";
+	return NULL;
+}
+
+static int leg_read(struct gate_session *s)
+{
+	const char *why = NULL;
+	int ret = gate_wire_recv(s->leg_fd, leg_header_check, &s->up, &why);
+
+	if (ret == 0)
+		return 0;
+	if (ret < 0) {
+		char text[REQUEST_CHARS];
+
+		if (s->phase == PHASE_READ)
+			return end(s, false, "the library: %s", why);
+		return end(s, false, "%s: the library: %s",
+			   request_text(s->in.msg.hdr.request, text), why);
+	}
+	ret = answer_take(s);
+	gate_wire_reset(&s->up);
+	return ret;
+}
+
+/* End the session if @ret says so, else go on. The session may be gone afterwards. */
+static void event_done(struct gate_session *s, int ret)
+{
+	if (ret == 0)
+		ret = watches_update(s);
+	if (ret < 0) {
+		char reason[sizeof(s->reason)];
+
+		memcpy(reason, s->reason, sizeof(reason));
+		gate_port_session_over(s->port, s->is_clean, reason);
+	}
+}
+
+static void fe_event(void *user, uint32_t events)
+{
+	struct gate_session *s = user;
+	int ret = 0;
+
+	if ((events & EPOLLOUT) && out_pending(s))
+		ret = fe_flush(s);
+	// what it still said before it went is read first; a message under way is not waited for
+	if (ret == 0 && (events & EPOLLIN) && s->phase == PHASE_READ)
+		ret = fe_read(s);
+	else if (ret == 0 && (events & (EPOLLHUP | EPOLLERR)))
+		ret = end(s, true, "closed by the peer");
+	event_done(s, ret);
+}
+
+static void leg_event(void *user, uint32_t events)
+{
+	struct gate_session *s = user;
+	int ret = 0;
+
+	if ((events & EPOLLOUT) && s->phase != PHASE_READ)
+		ret = leg_push(s);
+	if (ret == 0 && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		ret = leg_read(s);
+	event_done(s, ret);
+}
+
+int gate_session_create(struct gate_port *port, int fd, struct gate_session **out, struct err *err)
+{
+	struct loop *loop = gate_port_loop(port);
+	struct gate_session *s = calloc(1, sizeof(*s));
+	int ret;
+
+	if (s == NULL)
+		return err_set(err, -ENOMEM, "out of memory");
+	s->port = port;
+	s->fe_fd = fd;
+	s->dev.max_rings = port->max_rings;
+	s->leg_fd = port->ops->leg_open(port->user, err);
+	if (s->leg_fd < 0) {
+		ret = s->leg_fd;
+		goto free_session;
+	}
+	ret = loop_watch_add(loop, s->leg_fd, EPOLLIN, leg_event, s, &s->leg_watch);
+	if (ret == 0)
+		ret = loop_watch_add(loop, fd, EPOLLIN, fe_event, s, &s->fe_watch);
+	if (ret < 0) {
+		(void)err_set(err, ret, "cannot watch its sockets: %s", strerror(-ret));
+		goto close_leg;
+	}
+	*out = s;
+	return 0;
+
+close_leg:
+	loop_watch_del(s->leg_watch);
+	port->ops->quiesce(port->user);
+	(void)close(s->leg_fd);
+	port->ops->leg_close(port->user);
+free_session:
+	free(s);
+	return ret;
+}
+
+bool gate_session_hung_up(const struct gate_session *s)
+{
+	struct pollfd p = {.fd = s->fe_fd, .events = POLLRDHUP};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+void gate_session_destroy(struct gate_session *s)
+{
+	if (s == NULL)
+		return;
+	loop_watch_del(s->leg_watch);
+	loop_watch_del(s->fe_watch);
+	// stopped for good: nothing of the device is touched by anybody when the leg closes
+	s->port->ops->quiesce(s->port->user);
+	(void)close(s->leg_fd);
+	s->port->ops->leg_close(s->port->user);
+	(void)close(s->fe_fd);
+	gate_wire_reset(&s->in);
+	gate_wire_reset(&s->up);
+	free(s->out);
+	free(s);
+}
+
+const struct gate_device *gate_session_device(const struct gate_session *s)
+{
+	return &s->dev;
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ *
+ * The ethdev port: a device of any DPDK driver. All of it on the control thread. Its link is
+ * published once the device runs and withdrawn when the port is removed; whether a cable is in it
+ * is only shown.
+ */
+
+#include "internal.h"
+
+#include <errno.h>
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_malloc.h>
+#include <rte_mbuf.h>
+#include <rte_pci.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ETHDEV_DESCS     1024u /* a queue; the size that the drivers' own tables call default */
+#define ETHDEV_VLAN_ROOM 4u    /* a tag that does not count against the MTU */
+
+struct ethdev_port {
+	struct port_impl impl;
+	struct rte_device *device;
+	uint16_t eth;
+	uint16_t n_rxq;
+	uint16_t n_txq;
+	bool started;
+	struct port_link *link; /* kept here while it is published */
+};
+
+/* DPDK's own name for a device: people leave the domain out of a PCI address. */
+static void device_name(const char *device, char *out, size_t size)
+{
+	struct rte_pci_addr pci;
+
+	if (rte_pci_addr_parse(device, &pci) == 0)
+		rte_pci_device_name(&pci, out, size);
+	else
+		(void)snprintf(out, size, "%s", device);
+}
+
+/* Is it there already, from EAL's own arguments? Else probe it. */
+static int ethdev_probe(const struct port_ethdev_params *p, struct ethdev_port *ep, struct err *err)
+{
+	struct rte_eth_dev_info info;
+	char name[RTE_DEV_NAME_MAX_LEN];
+	char spec[512];
+	int ret = 0;
+
+	device_name(p->device, name, sizeof(name));
+	if (rte_eth_dev_get_port_by_name(name, &ep->eth) != 0) {
+		(void)snprintf(spec, sizeof(spec), "%s%s%s", name, p->devargs[0] ? "," : "",
+			       p->devargs);
+		ret = rte_dev_probe(spec);
+		if (ret == 0)
+			ret = rte_eth_dev_get_port_by_name(name, &ep->eth);
+	}
+	if (ret == 0)
+		ret = rte_eth_dev_info_get(ep->eth, &info);
+	if (ret != 0)
+		return err_set(err, -ENODEV,
+			       "port %s: no device '%s': %s; give a PCI address that DPDK may use "
+			       "(dpdk-devbind.py --status) or a vdev such as net_tap0",
+			       p->name, p->device,
+			       ret == -EFAULT ? "no driver takes that name" : strerror(-ret));
+	ep->device = info.device;
+	return 0;
+}
+
+static void ethdev_conf(const struct rte_eth_dev_info *info, uint16_t n_rxq,
+			struct rte_eth_conf *conf)
+{
+	memset(conf, 0, sizeof(*conf));
+	conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	conf->rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	if (n_rxq > 1 && info->flow_type_rss_offloads != 0) {
+		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf->rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads &
+						    (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP |
+						     RTE_ETH_RSS_UDP);
+	}
+}
+
+static int ethdev_queues_setup(struct ethdev_port *ep, uint16_t rx_descs, uint16_t tx_descs,
+			       unsigned int node)
+{
+	int ret = 0;
+
+	for (uint16_t q = 0; q < ep->n_rxq && ret == 0; q++)
+		ret = rte_eth_rx_queue_setup(ep->eth, q, rx_descs, node, NULL, ep->impl.port.pool);
+	for (uint16_t q = 0; q < ep->n_txq && ret == 0; q++)
+		ret = rte_eth_tx_queue_setup(ep->eth, q, tx_descs, node, NULL);
+	return ret;
+}
+
+static uint16_t clamp16(uint32_t want, uint32_t max)
+{
+	return (uint16_t)(max != 0 && want > max ? max : want);
+}
+
+static int ethdev_configure(struct ethdev_port *ep, const struct port_ethdev_params *p,
+			    struct err *err)
+{
+	struct port_env *env = ep->impl.env;
+	uint16_t rx_descs = ETHDEV_DESCS, tx_descs = ETHDEV_DESCS;
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf;
+	uint32_t mbufs;
+	int ret, node = rte_eth_dev_socket_id(ep->eth);
+
+	ret = rte_eth_dev_info_get(ep->eth, &info);
+	if (ret != 0)
+		return err_set(err, ret, "port %s: device '%s' tells nothing: %s", p->name,
+			       p->device, strerror(-ret));
+	if (p->queues > info.max_rx_queues)
+		return err_set(err, -EINVAL, "port %s: queues=%u, but '%s' has %u at most", p->name,
+			       p->queues, p->device, info.max_rx_queues);
+	ep->n_rxq = clamp16(p->queues != 0 ? p->queues : env->n_workers,
+			    RTE_MIN(info.max_rx_queues, PORT_PAIRS_MAX));
+	ep->n_txq = clamp16(env->n_workers, info.max_tx_queues);
+	ethdev_conf(&info, ep->n_rxq, &conf);
+	ret = rte_eth_dev_configure(ep->eth, ep->n_rxq, ep->n_txq, &conf);
+	if (ret != 0)
+		return err_set(err, ret, "port %s: '%s' takes no %u receive queues: %s", p->name,
+			       p->device, ep->n_rxq, strerror(-ret));
+	if (env->mtu != 0) {
+		ret = rte_eth_dev_set_mtu(ep->eth, (uint16_t)env->mtu);
+		if (ret != 0 && ret != -ENOTSUP)
+			return err_set(err, ret, "port %s: '%s' does not take an MTU of %u: %s",
+				       p->name, p->device, env->mtu, strerror(-ret));
+	}
+	ret = rte_eth_dev_adjust_nb_rx_tx_desc(ep->eth, &rx_descs, &tx_descs);
+	if (ret != 0)
+		return err_set(err, ret, "port %s: '%s' takes no queue size", p->name, p->device);
+	// every ring full, every worker's cache full, and a burst in each hand
+	mbufs = (uint32_t)ep->n_rxq * rx_descs + (uint32_t)ep->n_txq * tx_descs +
+		env->n_workers * (512 + 64);
+	ret = port_pool_get(env->pools, mbufs, node, &ep->impl.port.pool, err);
+	if (ret != 0) {
+		(void)err_prefix(err, "port %s: ", p->name);
+		return ret;
+	}
+	ret = ethdev_queues_setup(ep, rx_descs, tx_descs, (unsigned int)node);
+	if (ret != 0)
+		return err_set(err, ret, "port %s: '%s' cannot set up its queues: %s", p->name,
+			       p->device, strerror(-ret));
+	return 0;
+}
+
+static int ethdev_start(struct ethdev_port *ep, const struct port_ethdev_params *p, struct err *err)
+{
+	int ret = rte_eth_dev_start(ep->eth);
+
+	if (ret != 0)
+		return err_set(err, ret, "port %s: '%s' does not start: %s", p->name, p->device,
+			       strerror(-ret));
+	ep->started = true;
+	// a device without the notion (a vdev) receives everything anyway
+	ret = p->promisc ? rte_eth_promiscuous_enable(ep->eth)
+			 : rte_eth_promiscuous_disable(ep->eth);
+	if (ret != 0 && ret != -ENOTSUP)
+		return err_set(err, ret, "port %s: '%s' refuses promisc=%s: %s", p->name, p->device,
+			       p->promisc ? "on" : "off", strerror(-ret));
+	return 0;
+}
+
+static int ethdev_link_up(struct ethdev_port *ep, struct err *err)
+{
+	struct rte_eth_dev_info info;
+	struct port_link *link;
+	uint16_t mtu = 1500;
+
+	link = rte_zmalloc_socket("port_link", sizeof(*link) + ep->n_txq * sizeof(rte_spinlock_t),
+				  RTE_CACHE_LINE_SIZE, ep->impl.port.node);
+	if (link == NULL)
+		return err_set(err, -ENOMEM, "port %s: no memory; give EAL more hugepages",
+			       ep->impl.port.name);
+	(void)rte_eth_dev_get_mtu(ep->eth, &mtu); // fails for devices that are gone only
+	link->eth = ep->eth;
+	link->n_rxq = ep->n_rxq;
+	link->n_txq = ep->n_txq;
+	link->max_frame = RTE_ETHER_HDR_LEN + ETHDEV_VLAN_ROOM + (uint32_t)mtu;
+	link->eth_multi_seg = rte_eth_dev_info_get(ep->eth, &info) == 0 &&
+			      (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
+	link->eth_locks = (rte_spinlock_t *)(link + 1);
+	for (uint16_t q = 0; q < ep->n_txq; q++)
+		rte_spinlock_init(&link->eth_locks[q]);
+	ep->link = link;
+	(void)port_publish(&ep->impl, link);
+	ep->impl.env->changed(ep->impl.env->user);
+	return 0;
+}
+
+static void ethdev_shut(struct port_impl *impl)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)impl;
+
+	rte_free(port_publish(impl, NULL));
+	ep->link = NULL;
+	if (ep->started)
+		(void)rte_eth_dev_stop(ep->eth); // what fails here is closed below all the same
+	ep->started = false;
+	if (ep->device != NULL) {
+		struct rte_device *device = ep->device;
+
+		(void)rte_eth_dev_close(ep->eth);
+		(void)rte_dev_remove(device);
+	}
+	ep->device = NULL;
+	if (impl->port.pool != NULL)
+		port_pool_put(impl->env->pools, impl->port.pool);
+	impl->port.pool = NULL;
+}
+
+static void ethdev_free(struct port_impl *impl)
+{
+	port_impl_fini(impl);
+	free(impl);
+}
+
+static void ethdev_info(struct port_impl *impl, struct port_info *out)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)impl;
+	struct rte_eth_dev_info info;
+	struct rte_eth_link link = {0};
+	struct rte_ether_addr mac = {0};
+
+	if (ep->device == NULL)
+		return;
+	if (rte_eth_dev_info_get(ep->eth, &info) == 0)
+		(void)snprintf(out->driver, sizeof(out->driver), "%s", info.driver_name);
+	if (rte_eth_link_get_nowait(ep->eth, &link) == 0 && link.link_speed != UINT32_MAX)
+		out->link_mbps = link.link_speed;
+	out->up = link.link_status == RTE_ETH_LINK_UP;
+	if (rte_eth_macaddr_get(ep->eth, &mac) == 0)
+		memcpy(out->mac, mac.addr_bytes, sizeof(out->mac));
+	(void)rte_eth_dev_get_mtu(ep->eth, &out->mtu); // stays 0 when the device is gone
+	out->memory_node = rte_eth_dev_socket_id(ep->eth);
+	out->active_pairs = ep->n_rxq;
+	for (uint16_t q = 0; q < ep->n_rxq && q < PORT_PAIRS_MAX; q++)
+		out->queues[out->n_queues++] = (struct port_queue_info){
+			.index = q, .enabled = true, .rx = true};
+}
+
+static void ethdev_queues(struct port_impl *impl, struct port_queues *out)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)impl;
+
+	if (ep->link == NULL)
+		return;
+	out->generation = ep->link->generation;
+	out->n_rxq = ep->n_rxq;
+	out->n_txq = ep->n_txq;
+	out->node = rte_eth_dev_socket_id(ep->eth);
+	for (uint16_t q = 0; q < ep->n_rxq; q++)
+		out->rx_used[q] = true;
+}
+
+static const struct port_ops ethdev_port_ops = {
+	.shut = ethdev_shut,
+	.free = ethdev_free,
+	.info = ethdev_info,
+	.queues = ethdev_queues,
+};
+
+int port_ethdev_create(struct port_env *env, const struct port_ethdev_params *params,
+		       struct port **out, struct err *err)
+{
+	struct ethdev_port *ep = calloc(1, sizeof(*ep));
+	int ret;
+
+	if (ep == NULL)
+		return err_set(err, -ENOMEM, "port %s: no memory", params->name);
+	ep->impl.ops = &ethdev_port_ops;
+	ret = ethdev_probe(params, ep, err);
+	if (ret != 0) {
+		free(ep);
+		return ret;
+	}
+	ret = port_impl_init(&ep->impl, env, PORT_ETHDEV, params->name, params->id,
+			     rte_eth_dev_socket_id(ep->eth), err);
+	if (ret == 0)
+		ret = ethdev_configure(ep, params, err);
+	if (ret == 0)
+		ret = ethdev_start(ep, params, err);
+	if (ret == 0)
+		ret = ethdev_link_up(ep, err);
+	if (ret != 0) {
+		ethdev_shut(&ep->impl);
+		ethdev_free(&ep->impl);
+		return ret;
+	}
+	*out = &ep->impl.port;
+	return 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/* A vhost port's private side, and the making of its links. All of it on the session thread, but
+ * where vhost.c says otherwise. */
+
+#include "internal.h"
+#include "leg.h"
+
+#include <gate/gate.h>
+
+/* What the port remembers of a ring while links come and go. */
+struct vhost_ring {
+	int call_fd;    /* owned; -1 = none */
+	int kick_fd;    /* owned; -1 = none */
+	uint32_t fault; /* enum vring_fault that stopped it */
+	uint32_t
+		restarts; /* gate_ring.restarts when it was stopped: a new start clears the fault */
+};
+
+struct vhost_port {
+	struct port_impl impl;
+	struct gate_port *gate;
+	struct leg leg;
+	uint16_t n_rings; /* 2 * pairs offered */
+	/* of the session */
+	struct vring_mem *mem; /* of the published link; outlives it */
+	uint64_t features;
+	uint32_t memory_regions;
+	uint64_t memory_bytes;
+	int memory_node;
+	struct gate_port_params gate_params; /* during port_vhost_create() */
+	struct err *gate_err;
+	int gate_ret;
+	struct vhost_ring rings[]; /* [n_rings] */
+};
+
+/**
+ * vhost_link_build() - Read rings and memory from the library and make a link of what is started.
+ * @dev: the gate's view of the device.
+ * Return: 0 and *@link (NULL when nothing is started) and *@mem; -EPROTO when a ring does not lie
+ *         whole and aligned in guest memory, -ENOMEM; with @err.
+ */
+int vhost_link_build(const struct vhost_port *vp, const struct gate_device *dev,
+		     struct port_link **link, struct vring_mem **mem, struct err *err);
+
+/** vhost_link_save() - Write the rings' indices back to the library; note faults. */
+void vhost_link_save(struct vhost_port *vp, const struct port_link *link);
+
+/** vhost_link_free() - NULL is fine. */
+void vhost_link_free(struct port_link *link);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/*
+ * Counters of a port, and the named reasons for which a frame is dropped.
+ *
+ * Each worker has its own block for each port and is its only writer; readers add the blocks up.
+ * All counters only grow. Two sums hold at any quiet moment (doc/design/ledger.md):
+ *   as a source:       rx_frames = unicast + flooded + sum(rx_drop)
+ *   as a destination:  copies    = tx_frames + sum(tx_drop)
+ * "rx" and "tx" are from the switch's side: rx is what a guest sent.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Why a frame that was received went nowhere. Charged to the port it came from. */
+enum stats_rx_drop {
+	STATS_RX_RUNT,       /* shorter than an Ethernet header */
+	STATS_RX_TOO_LONG,   /* longer than 65535 bytes, or of more pieces than a burst holds */
+	STATS_RX_LINK_LOCAL, /* to 01:80:C2:00:00:00..0F, which a bridge never forwards */
+	STATS_RX_HAIRPIN,    /* its destination is the port it came from */
+	STATS_RX_UNKNOWN_UNICAST, /* not in the table, and unknown=drop */
+	STATS_RX_QUEUE_DISABLED,  /* the guest sent it on a queue that it disabled */
+	STATS_RX_DROP_CNT
+};
+
+/* Why a copy was not delivered. Charged to the port it was for. */
+enum stats_tx_drop {
+	STATS_TX_FULL,     /* no buffer, and no (more) waiting for one */
+	STATS_TX_TOO_LONG, /* longer than the receiver's buffers or the MTU */
+	STATS_TX_DOWN,     /* port is down, or has no enabled receive queue */
+	STATS_TX_FAULTED,  /* the receive queue was stopped for a fault */
+	STATS_TX_NO_MBUF,  /* no mbuf to carry a guest's frame to a NIC */
+	STATS_TX_REFUSED,  /* the NIC's driver does not send such a frame */
+	STATS_TX_DROP_CNT
+};
+
+/* One worker's counters for one port; also the sum over all workers. All in units, not cycles. */
+struct stats_port {
+	uint64_t rx_frames;
+	uint64_t rx_bytes;
+	uint64_t unicast; /* received and sent on to one port */
+	uint64_t flooded; /* received and sent on to all others (perhaps none) */
+	uint64_t rx_drop[STATS_RX_DROP_CNT];
+	uint64_t copies; /* made for this port, delivered or not */
+	uint64_t tx_frames;
+	uint64_t tx_bytes;
+	uint64_t tx_drop[STATS_TX_DROP_CNT];
+	uint64_t waits;      /* times a sender was held because this port was full */
+	uint64_t interrupts; /* call eventfds written */
+};
+
+/** stats_rx_drop_name() - "runt", "too-long", ...; NULL beyond the last. */
+const char *stats_rx_drop_name(unsigned int reason);
+/** stats_tx_drop_name() - "full", "too-long", ...; NULL beyond the last. */
+const char *stats_tx_drop_name(unsigned int reason);
+
+/** stats_port_add() - @sum += @part, where another thread may be counting in @part. */
+void stats_port_add(struct stats_port *sum, const struct stats_port *part);
+
+/** stats_rx_dropped(), stats_tx_dropped() - Sum over the reasons. */
+uint64_t stats_rx_dropped(const struct stats_port *s);
+uint64_t stats_tx_dropped(const struct stats_port *s);
+
+/** stats_closes() - Do both sums hold? */
+bool stats_closes(const struct stats_port *s);
+
+/* The writer's side: a counter has one writer, so no locked instruction is needed, only a store
+ * that a reader cannot see torn. */
+static inline void stats_inc(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ *
+ * Turning a chain's descriptors into segments: translation, bounds, the header that is skipped,
+ * and indirect tables, which both formats have. Runs on the worker that owns the ring.
+ */
+
+#include "ring.h"
+
+static bool walk_fault(struct walk *w, enum vring_fault fault)
+{
+	ring_fault(w->vr, fault);
+	return false;
+}
+
+bool ring_walk_add(struct walk *w, const struct desc_copy *d)
+{
+	uint64_t gpa = d->addr;
+	uint32_t left = d->len;
+
+	// virtio 1.2, 2.7.4.2: the direction of a buffer is fixed by the queue
+	if (((d->flags & DESC_F_WRITE) != 0) != w->vr->writable)
+		return walk_fault(w, VRING_FAULT_DIRECTION);
+	if (++w->n_desc > w->vr->size || w->n_desc > VRING_CHAIN_MAX)
+		return walk_fault(w, VRING_FAULT_LOOP);
+
+	// a buffer may cross from one region into the next; each step maps what is contiguous
+	while (left > 0) {
+		uint64_t len = left;
+		uint8_t *addr = ring_translate(w->vr, gpa, &len);
+
+		if (addr == NULL)
+			return walk_fault(w, VRING_FAULT_ADDRESS);
+		gpa += len;
+		left -= (uint32_t)len;
+		// the end of the address space borders on nothing, not even on its begin
+		if (gpa == 0 && left > 0)
+			return walk_fault(w, VRING_FAULT_ADDRESS);
+		if (w->skip > 0) {
+			uint32_t cut = w->skip < len ? w->skip : (uint32_t)len;
+
+			w->skip -= cut;
+			addr += cut;
+			len -= cut;
+			if (len == 0)
+				continue;
+		}
+		w->len += len;
+		if (w->n_segs == w->max_segs) {
+			w->overflow = true;
+			continue;
+		}
+		w->segs[w->n_segs++] = (struct vring_seg){.addr = addr, .len = (uint32_t)len};
+	}
+	return true;
+}
+
+bool ring_walk_indirect(struct walk *w, const struct desc_copy *d)
+{
+	struct vring_queue *vr = w->vr;
+	uint64_t bytes = d->len;
+	unsigned int n = d->len / sizeof(struct vring_desc);
+	unsigned int i = 0;
+	uint8_t *table;
+
+	if (!vr->indirect || (d->flags & DESC_F_NEXT) != 0)
+		return walk_fault(w, VRING_FAULT_INDIRECT);
+	// virtio 1.2, 2.7.5.3.1: no chain is longer than the queue
+	if (n == 0 || d->len % sizeof(struct vring_desc) != 0 || n > vr->size)
+		return walk_fault(w, VRING_FAULT_INDIRECT_SIZE);
+	table = ring_translate(vr, d->addr, &bytes);
+	if (table == NULL || bytes != d->len)
+		return walk_fault(w, VRING_FAULT_ADDRESS);
+
+	for (;;) {
+		struct desc_copy e = desc_read_table(table + (size_t)i * sizeof(struct vring_desc),
+						     vr->packed);
+
+		// DPDK's packed driver leaves WRITE set in the tables it transmits from. Reading
+		// from a buffer that may be written to harms nobody.
+		if (vr->packed && !vr->writable)
+			e.flags &= (uint16_t)~DESC_F_WRITE;
+		if (e.flags & DESC_F_INDIRECT)
+			return walk_fault(w, VRING_FAULT_INDIRECT);
+		if (!ring_walk_add(w, &e))
+			return false;
+		if (vr->packed) { // 2.8.7: the table is taken in order, NEXT is ignored
+			if (++i == n)
+				return true;
+			continue;
+		}
+		if ((e.flags & DESC_F_NEXT) == 0)
+			return true;
+		if (e.link >= n)
+			return walk_fault(w, VRING_FAULT_NEXT);
+		i = e.link;
+	}
+}

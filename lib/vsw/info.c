@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ *
+ * What the switch tells about itself. Control thread.
+ */
+
+#include "internal.h"
+
+#include <base/clock.h>
+#include <errno.h>
+#include <rte_cycles.h>
+#include <rte_version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t vsw_port_count(const struct vsw *vsw)
+{
+	return vsw->n_ports;
+}
+
+static int slot_compare(const void *a, const void *b)
+{
+	const struct vsw_slot *x = *(const struct vsw_slot *const *)a;
+	const struct vsw_slot *y = *(const struct vsw_slot *const *)b;
+
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+size_t vsw_port_names(const struct vsw *vsw, char (*names)[CONF_NAME_MAX], size_t max)
+{
+	const struct vsw_slot *slots[PORT_ID_MAX];
+	size_t n = 0;
+
+	for (uint16_t id = 0; id < PORT_ID_MAX; id++)
+		if (vsw->slots[id].port != NULL)
+			slots[n++] = &vsw->slots[id];
+	qsort(slots, n, sizeof(slots[0]), slot_compare);
+	if (n > max)
+		n = max;
+	for (size_t i = 0; i < n; i++)
+		memcpy(names[i], slots[i]->conf.name, CONF_NAME_MAX);
+	return n;
+}
+
+static int port_missing(const char *name, struct err *err)
+{
+	return err_set(err, -ENOENT, "port %s: there is none of that name; see port list", name);
+}
+
+/* lcore of the worker that polls receive queue @queue of @port, -1 = none. */
+static int polled_by(const struct vsw *vsw, const struct port *port, uint16_t queue)
+{
+	const struct worker_plan *plan = workers_plan(vsw->workers);
+
+	for (unsigned int w = 0; plan != NULL && w < workers_count(vsw->workers); w++) {
+		size_t n;
+		const struct fwd_source *s = worker_plan_queues(plan, w, &n);
+
+		for (size_t i = 0; i < n; i++) {
+			struct worker_info info;
+
+			if (s[i].port != port || s[i].queue != queue)
+				continue;
+			workers_info(vsw->workers, w, &info);
+			return (int)info.lcore;
+		}
+	}
+	return -1;
+}
+
+static void queue_info(const struct vsw *vsw, const struct port *port,
+		       const struct port_queue_info *q, uint16_t txq, struct vsw_queue_info *out)
+{
+	const struct worker_plan *plan = workers_plan(vsw->workers);
+	uint16_t rxq = port->kind == PORT_VHOST ? (uint16_t)(q->index / 2) : q->index;
+
+	*out = (struct vsw_queue_info){
+		.index = q->index,
+		.size = q->size,
+		.packed = q->packed,
+		.enabled = q->enabled,
+		.worker = q->rx ? polled_by(vsw, port, rxq) : -1,
+		.shared = !q->rx && plan != NULL && worker_plan_shared(plan, port->id, txq),
+		.fault = vring_fault_text(q->fault),
+	};
+}
+
+static void fault_text(const struct port *port, struct vsw_port_info *out)
+{
+	uint32_t fault = atomic_load_explicit(&port->fault, memory_order_relaxed);
+	const char *text = vring_fault_text(fault & 0xffff);
+
+	if (text == NULL)
+		return;
+	out->state = VSW_PORT_FAULTED;
+	(void)snprintf(out->fault, sizeof(out->fault), "queue %u: %s", fault >> 16, text);
+}
+
+int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, struct err *err)
+{
+	struct vsw_slot *slot = slot_find(vsw, name);
+	struct port_info *info;
+	uint16_t txq = 0;
+
+	if (slot == NULL)
+		return port_missing(name, err);
+	info = calloc(1, sizeof(*info));
+	if (info == NULL)
+		return err_set(err, -ENOMEM, "no memory");
+	port_info(slot->port, info);
+	memset(out, 0, sizeof(*out));
+	out->id = slot->port->id;
+	out->kind = slot->conf.kind;
+	out->conf = slot->conf;
+	out->state = info->up ? VSW_PORT_UP : VSW_PORT_DOWN;
+	memcpy(out->driver, info->driver, sizeof(out->driver));
+	out->connected = info->connected;
+	out->features = info->features;
+	out->protocol_features = info->protocol_features;
+	out->connections = info->connections;
+	out->messages = info->messages;
+	out->refused = info->refused;
+	memcpy(out->last_error, info->last_error, sizeof(out->last_error));
+	out->memory_bytes = info->memory_bytes;
+	out->memory_regions = info->memory_regions;
+	out->memory_node = info->memory_node;
+	out->port_node = slot->port->node;
+	out->active_pairs = info->active_pairs;
+	if (out->conf.queues == 0) // as many as there are workers
+		out->conf.queues = info->active_pairs;
+	memcpy(out->mac.b, info->mac, sizeof(out->mac.b));
+	out->link_mbps = info->link_mbps;
+	out->mtu = info->mtu;
+	out->n_queues = info->n_queues;
+	for (uint16_t i = 0; i < info->n_queues; i++) {
+		queue_info(vsw, slot->port, &info->queues[i], txq, &out->queues[i]);
+		if (!info->queues[i].rx)
+			txq++;
+	}
+	fault_text(slot->port, out);
+	free(info);
+	return 0;
+}
+
+int vsw_port_stats(struct vsw *vsw, const char *name, struct stats_port *out, struct err *err)
+{
+	struct vsw_slot *slot = slot_find(vsw, name);
+
+	if (slot == NULL)
+		return port_missing(name, err);
+	memset(out, 0, sizeof(*out));
+	port_stats(slot->port, vsw->env.n_workers, out);
+	return 0;
+}
+
+void vsw_retired_stats(struct vsw *vsw, struct stats_port *out)
+{
+	*out = vsw->retired;
+}
+
+size_t vsw_worker_count(const struct vsw *vsw)
+{
+	return workers_count(vsw->workers);
+}
+
+void vsw_worker_info(struct vsw *vsw, size_t i, struct vsw_worker_info *out)
+{
+	const struct worker_plan *plan = workers_plan(vsw->workers);
+	const struct fwd_source *sources = NULL;
+	struct worker_info info;
+	size_t n = 0;
+
+	workers_info(vsw->workers, (unsigned int)i, &info);
+	memset(out, 0, sizeof(*out));
+	out->lcore = info.lcore;
+	out->node = info.node;
+	out->busy_cycles = info.busy_cycles;
+	out->total_cycles = info.total_cycles;
+	out->packets = info.packets;
+	out->sleeps = info.sleeps;
+	if (plan != NULL)
+		sources = worker_plan_queues(plan, (unsigned int)i, &n);
+	out->n_queues = (uint16_t)n;
+	for (size_t k = 0; k < n && k < RTE_DIM(out->queues); k++) {
+		memcpy(out->queues[k].port, sources[k].port->name, CONF_NAME_MAX);
+		out->queues[k].queue = sources[k].queue;
+	}
+}
+
+void vsw_info(struct vsw *vsw, struct vsw_info *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->uptime_ns = clock_ns() - vsw->start_ns;
+	out->n_ports = vsw->n_ports;
+	for (uint16_t id = 0; id < PORT_ID_MAX; id++)
+		if (vsw->slots[id].port != NULL && port_link(vsw->slots[id].port) != NULL)
+			out->n_ports_up++;
+	out->n_workers = workers_count(vsw->workers);
+	out->n_macs = vsw->n_entries;
+	out->unknown = vsw->params.unknown;
+	out->mtu = vsw->params.mtu;
+	out->backpressure_us = vsw->params.backpressure_us;
+	out->idle = vsw->params.idle;
+	out->connections_max = port_env_legs_max();
+	out->connections = atomic_load_explicit(&vsw->env.n_legs, memory_order_relaxed);
+	port_pools_usage(vsw->env.pools, &out->mbufs_total, &out->mbufs_in_use);
+	out->tsc_hz = rte_get_tsc_hz();
+	(void)snprintf(out->dpdk, sizeof(out->dpdk), "%s", rte_version());
+}

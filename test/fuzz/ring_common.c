@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+/*
+ * See ring_common.h. The ring's areas and every region are allocations of exactly their size, so
+ * that ASan sees what lies outside.
+ */
+
+#include "ring_common.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vring/vring.h>
+
+#define CHECK(cond)                                                                                \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			abort();                                                                   \
+	} while (0)
+
+#define CHAINS  32
+#define ARENA   64
+#define REGIONS 4
+#define STEPS   200
+#define F_RAW   0x20 /* flags: descriptors are taken from the input as they are */
+#define F_ALIAS 0x40 /* flags: the descriptors are guest memory too */
+
+struct input {
+	const uint8_t *data;
+	size_t left;
+};
+
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t third; /* split: flags, next; packed: id, flags */
+	uint16_t fourth;
+};
+
+struct rig {
+	struct input in;
+	bool packed;
+	bool alias;
+	bool raw;
+	struct vring_mem mem;
+	struct vring_params p;
+	struct vring_queue vr;
+	size_t desc_len, driver_len, device_len;
+	struct vring_seg segs[ARENA];
+	struct vring_chain chains[CHAINS];
+	struct vring_elem taken[CHAINS]; /* what was taken and may be completed */
+	unsigned int n_taken;
+};
+
+static uint32_t get(struct input *in, unsigned int bytes)
+{
+	uint32_t v = 0;
+
+	for (unsigned int i = 0; i < bytes; i++) {
+		v |= (in->left > 0 ? (uint32_t)*in->data : 0) << (8 * i);
+		if (in->left > 0) {
+			in->data++;
+			in->left--;
+		}
+	}
+	return v;
+}
+
+static void *exact(size_t size)
+{
+	void *p = NULL;
+
+	CHECK(posix_memalign(&p, 16, size) == 0);
+	memset(p, 0, size);
+	return p;
+}
+
+/* Regions one behind the other, perhaps with a gap; the last may end with the address space. */
+static void regions_make(struct rig *r)
+{
+	unsigned int n = get(&r->in, 1) % (REGIONS + 1);
+	uint64_t gpa = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t size = 1 + get(&r->in, 2) % 2048, gap = get(&r->in, 1);
+
+		gpa = gap == 255 && i == n - 1 ? 0 - (uint64_t)size : gpa + gap % 4 * 512;
+		r->mem.regions[i] = (struct vring_region){
+			.gpa = gpa, .size = size, .va = exact(size)};
+		gpa += size;
+	}
+	r->mem.n_regions = n;
+}
+
+/* A descriptor of few bytes: near a region's begin or end, short or reaching over it. */
+static struct desc desc_make(struct rig *r)
+{
+	struct desc d;
+	uint32_t where, flags;
+	uint16_t link;
+
+	if (r->raw && r->in.left >= sizeof(d)) {
+		memcpy(&d, r->in.data, sizeof(d));
+		r->in.data += sizeof(d);
+		r->in.left -= sizeof(d);
+		return d;
+	}
+	where = get(&r->in, 2);
+	d.len = get(&r->in, 1) % 64 * (where & 0x8000 ? 16 : 1);
+	d.addr = where & 0x7ff;
+	if (r->mem.n_regions > 0) {
+		const struct vring_region *g =
+			&r->mem.regions[(where >> 11 & 3) % r->mem.n_regions];
+
+		d.addr = where & 0x4000 ? g->gpa + g->size - (where & 63)
+					: g->gpa + (where & 0x3f0);
+	}
+	flags = get(&r->in, 1);
+	link = (uint16_t)(flags >> 3 & (flags & 0x80 ? 0xf : 0x3));
+	if (flags == 0xff)
+		d.len = UINT32_MAX;
+	flags = (flags & 7) | (r->packed ? (flags & 8 ? 0x80 : 0) | (flags & 16 ? 0x8000 : 0) : 0);
+	d.third = r->packed ? link : (uint16_t)flags;
+	d.fourth = r->packed ? (uint16_t)flags : link;
+	return d;
+}
+
+static void put(uint8_t *at, size_t room, size_t off, const void *what, size_t len)
+{
+	if (off <= room && len <= room - off)
+		memcpy(at + off, what, len);
+}
+
+static void rig_make(struct rig *r)
+{
+	uint32_t flags = get(&r->in, 1), size = get(&r->in, 1);
+
+	r->p = (struct vring_params){
+		.packed = r->packed,
+		.event_idx = (flags & 1) != 0,
+		.indirect = (flags & 2) != 0,
+		.writable = (flags & 4) != 0,
+		.hdr_len = flags & 8 ? 12 : 10,
+		.size = (uint16_t)(r->packed ? 1 + size % 40 : 1u << size % 6),
+		.mem = &r->mem,
+	};
+	r->raw = (flags & F_RAW) != 0;
+	r->p.avail = (uint16_t)get(&r->in, 2);
+	r->p.used = flags & 16 ? (uint16_t)get(&r->in, 2) : r->p.avail;
+	regions_make(r);
+	r->desc_len = 16 * (size_t)r->p.size;
+	r->driver_len = r->packed ? 4 : 4 + 2 * (size_t)r->p.size + (r->p.event_idx ? 2 : 0);
+	r->device_len = r->packed ? 4 : 4 + 8 * (size_t)r->p.size + (r->p.event_idx ? 2 : 0);
+	r->p.desc = exact(r->desc_len);
+	r->p.driver = exact(r->driver_len);
+	r->p.device = exact(r->device_len);
+	for (size_t i = 0; i < r->p.size; i++) {
+		struct desc d = desc_make(r);
+
+		put(r->p.desc, r->desc_len, 16 * i, &d, sizeof(d));
+	}
+	if (flags & F_ALIAS) {
+		r->alias = true;
+		r->mem.regions[r->mem.n_regions++] = (struct vring_region){
+			.gpa = 1ull << 32, .size = r->desc_len, .va = r->p.desc};
+	}
+	// what the first region holds may serve as an indirect table
+	for (uint32_t i = 0, n = get(&r->in, 1) % 16; i < n && r->mem.n_regions > 0; i++) {
+		struct desc d = desc_make(r);
+
+		put(r->mem.regions[0].va, r->mem.regions[0].size, 16 * (size_t)i, &d, sizeof(d));
+	}
+	if (!r->packed) {
+		uint16_t *avail = r->p.driver;
+
+		avail[1] = (uint16_t)(r->p.avail + get(&r->in, 1));
+		for (size_t i = 0; i < r->p.size; i++)
+			avail[2 + i] = (uint16_t)get(&r->in, 1);
+	}
+	vring_setup(&r->vr, &r->p);
+}
+
+static void rig_free(struct rig *r)
+{
+	for (unsigned int i = 0; i < r->mem.n_regions - (r->alias ? 1 : 0); i++)
+		free(r->mem.regions[i].va);
+	free(r->p.desc);
+	free(r->p.driver);
+	free(r->p.device);
+}
+
+static void seg_check(const struct rig *r, const struct vring_seg *s)
+{
+	for (unsigned int i = 0; i < r->mem.n_regions; i++) {
+		const struct vring_region *g = &r->mem.regions[i];
+		uintptr_t off = (uintptr_t)s->addr - (uintptr_t)g->va;
+
+		if (off < g->size && s->len > 0 && s->len <= g->size - off)
+			return;
+	}
+	abort();
+}
+
+/* A chain in an arena of @n_segs of which @used were taken before it. */
+static void chain_check(const struct rig *r, const struct vring_chain *c, unsigned int used,
+			unsigned int n_segs)
+{
+	uint64_t sum = 0;
+
+	CHECK(c->slots >= 1 && c->slots <= (r->packed ? r->p.size : 1));
+	CHECK(r->packed || c->id < r->p.size);
+	CHECK(c->seg == used && c->seg + c->n_segs <= n_segs);
+	for (unsigned int i = 0; i < c->n_segs; i++) {
+		seg_check(r, &r->segs[c->seg + i]);
+		sum += r->segs[c->seg + i].len;
+	}
+	if (c->too_long)
+		CHECK(c->n_segs == 0 && (c->len > VRING_FRAME_MAX || used == 0));
+	else
+		CHECK(sum == c->len);
+}
+
+static void touch(struct rig *r, const struct vring_chain *c)
+{
+	for (unsigned int i = 0; i < c->n_segs; i++) {
+		volatile uint8_t *p = r->segs[c->seg + i].addr;
+		uint32_t len = r->segs[c->seg + i].len;
+
+		if (r->p.writable) {
+			p[0] = 0x5a;
+			p[len - 1] = 0xa5;
+		} else {
+			(void)(p[0] + p[len / 2] + p[len - 1]);
+		}
+	}
+}
+
+static void position_check(const struct rig *r)
+{
+	if (r->packed)
+		CHECK(r->vr.avail.idx < r->p.size && r->vr.used_idx < r->p.size);
+	CHECK(r->vr.fault < VRING_FAULT_CNT);
+	CHECK(vring_faulted(&r->vr) == (vring_fault_text(r->vr.fault) != NULL));
+}
+
+static void step_peek(struct rig *r)
+{
+	unsigned int max = get(&r->in, 1) % (CHAINS + 1), n_segs = get(&r->in, 1) % (ARENA + 1), n;
+	struct vring_chain again[CHAINS];
+	struct vring_cursor was = r->vr.avail;
+	bool faulted = vring_faulted(&r->vr);
+	unsigned int used = 0;
+
+	n = vring_peek(&r->vr, r->chains, max, r->segs, n_segs);
+	CHECK(n <= max && (!faulted || n == 0));
+	CHECK(was.idx == r->vr.avail.idx && was.wrap == r->vr.avail.wrap);
+	CHECK(r->packed || n <= r->p.size);
+	for (unsigned int i = 0; i < n; i++) {
+		chain_check(r, &r->chains[i], used, n_segs);
+		used += r->chains[i].n_segs;
+		r->taken[i] = (struct vring_elem){.len = r->chains[i].len,
+						  .id = r->chains[i].id,
+						  .slots = r->chains[i].slots};
+	}
+	r->n_taken = n;
+	if (!vring_faulted(&r->vr)) { // the same again, as long as nobody wrote anything
+		CHECK(vring_peek(&r->vr, again, max, r->segs, n_segs) == n);
+		for (unsigned int i = 0; i < n; i++)
+			CHECK(again[i].len == r->chains[i].len && again[i].id == r->chains[i].id &&
+			      again[i].slots == r->chains[i].slots &&
+			      again[i].n_segs == r->chains[i].n_segs);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		touch(r, &r->chains[i]);
+}
+
+static void step_take(struct rig *r)
+{
+	struct vring_cursor cur = r->vr.avail;
+	unsigned int n_segs = get(&r->in, 1) % (ARENA + 1), n = get(&r->in, 1) % (CHAINS + 1);
+
+	r->n_taken = 0;
+	while (r->n_taken < n) {
+		struct vring_cursor was = cur;
+		struct vring_chain c;
+		bool faulted = vring_faulted(&r->vr);
+		int ret = vring_take(&r->vr, &cur, r->segs, n_segs, &c);
+
+		CHECK(!faulted || ret == -EPROTO);
+		CHECK((ret == -EPROTO) == vring_faulted(&r->vr));
+		if (ret != 0) {
+			CHECK(ret == -EAGAIN || ret == -ENOBUFS || ret == -EPROTO);
+			CHECK(was.idx == cur.idx && was.wrap == cur.wrap);
+			return;
+		}
+		CHECK(c.seg == 0 && !c.too_long && (!r->packed || cur.idx < r->p.size));
+		chain_check(r, &c, 0, n_segs);
+		touch(r, &c);
+		r->taken[r->n_taken++] = (struct vring_elem){
+			.len = c.len, .id = c.id, .slots = c.slots};
+	}
+}
+
+/* The guest writes while we are between two reads. */
+static void step_mutate(struct rig *r)
+{
+	uint32_t what = get(&r->in, 1), off = get(&r->in, 2), value = get(&r->in, 2);
+	uint16_t *driver = r->p.driver;
+	struct desc d;
+
+	switch (what % 5) {
+	case 0:
+		d = desc_make(r);
+		put(r->p.desc, r->desc_len, 16 * (size_t)(off % r->p.size), &d, sizeof(d));
+		break;
+	case 1:
+		put(r->p.driver, r->driver_len, off % r->driver_len & ~1u, &value, 2);
+		break;
+	case 2:
+		put(r->p.device, r->device_len, off % r->device_len & ~1u, &value, 2);
+		break;
+	case 3:
+		if (r->mem.n_regions > 0) {
+			const struct vring_region *g = &r->mem.regions[what % r->mem.n_regions];
+
+			put(g->va, g->size, off % g->size, &value, 2);
+		}
+		break;
+	default:
+		if (!r->packed)
+			driver[1] = (uint16_t)(driver[1] + value % 8);
+	}
+}
+
+static void step_setup(struct rig *r)
+{
+	vring_base(&r->vr, &r->p.avail, &r->p.used);
+	vring_setup(&r->vr, &r->p);
+	r->n_taken = 0;
+}
+
+static void step(struct rig *r)
+{
+	switch (get(&r->in, 1) % 8) {
+	case 0:
+		step_peek(r);
+		break;
+	case 1:
+		step_take(r);
+		break;
+	case 2: {
+		unsigned int n = get(&r->in, 1) % (r->n_taken + 1);
+
+		vring_complete(&r->vr, r->taken, n);
+		r->n_taken = 0;
+		break;
+	}
+	case 3:
+		(void)(vring_call_wanted(&r->vr) && vring_call(&r->vr));
+		break;
+	case 4:
+		vring_kick_disable(&r->vr);
+		break;
+	case 5:
+		CHECK(!(vring_kick_enable(&r->vr) && vring_faulted(&r->vr)));
+		(void)vring_avail_at(&r->vr, &r->vr.avail);
+		break;
+	case 6:
+		step_setup(r);
+		break;
+	default:
+		step_mutate(r);
+	}
+	position_check(r);
+}
+
+void ring_fuzz(bool packed, const uint8_t *data, size_t size)
+{
+	struct rig r = {.in = {data, size}, .packed = packed};
+
+	rig_make(&r);
+	for (int i = 0; i < STEPS && r.in.left > 0; i++)
+		step(&r);
+	step_peek(&r);
+	rig_free(&r);
+}

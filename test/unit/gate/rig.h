@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/*
+ * A gate with one port on a real socket, its loop in a thread of its own, and a fake library at
+ * the other end of the leg, served by the same loop. The test itself is the front-end.
+ *
+ * What the gate's user is told and what the library gets is written down in order in a journal:
+ * "open", "quiesce", "lib SET_FEATURES fds 0", "resume", "kick 0 fd", "call 1 none", "close".
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include <base/loop.h>
+#include <gate/check.h>
+#include <gate/gate.h>
+
+#define RIG_JOURNAL 4096
+
+/* Why the fake library or the gate's user should fail, set before the message that meets it. */
+struct rig_faults {
+	uint32_t fail_request;   /* the library answers it with an error */
+	uint32_t mute_request;   /* the library does not answer it */
+	uint32_t hang_up_at;     /* the library closes instead of answering it */
+	uint32_t wrong_reply_at; /* the library answers it as if it were another */
+	bool dribble;            /* the library answers byte by byte */
+	bool small_leg;          /* the leg's buffer is full, the library reads a little later */
+	int leg_open;            /* what leg_open() returns if negative */
+	int resume;              /* what resume() returns */
+};
+
+struct rig {
+	struct loop *loop;
+	pthread_t thread;
+	struct gate *gate;
+	struct gate_port *port;
+	char dir[64], path[108];
+	int n_fds_before; /* open descriptors before anything of this was there */
+
+	// the loop's thread
+	int lib_fd;
+	struct loop_watch *lib_watch;
+	struct loop_timer *lib_timer;
+	struct gate_device last; /* as resume() saw it */
+	int fe_peek; /* the test's end: nothing must be readable at resume(); -1 = no check */
+	bool replied_early;
+
+	pthread_mutex_t lock; /* what follows */
+	struct rig_faults faults;
+	char journal[RIG_JOURNAL];
+	int kick_fd[4], call_fd[4]; /* owned; -1 = none */
+};
+
+/** rig_up() - A port in server or client mode; @client: rig->path is listened on by the test. */
+void rig_up(struct rig *rig, bool client);
+/** rig_down() - Also checks that no descriptor is left. */
+void rig_down(struct rig *rig);
+
+/** rig_connect() - The test becomes the front-end. Return: its socket, blocking, 5 s timeout. */
+int rig_connect(struct rig *rig);
+/** rig_settle() - Until the loop has handled what was sent before. */
+void rig_settle(struct rig *rig);
+struct gate_port_info rig_info(struct rig *rig);
+/** rig_wait_sessions() - Until @connections sessions have begun and one is, or none is, there. */
+void rig_wait_sessions(struct rig *rig, uint64_t connections, bool connected);
+void rig_faults_set(struct rig *rig, struct rig_faults faults);
+
+/** rig_expect() - The journal since the last time is @text, entries parted by "; ". */
+void rig_expect(struct rig *rig, const char *text);
+/** rig_wait_journal() - Until @part is in the journal. */
+void rig_wait_journal(struct rig *rig, const char *part);
+void rig_journal_clear(struct rig *rig);
+
+/** fe_send() - Send a message with @n_fds fds of some file or other. */
+void fe_send(int fd, const struct gate_msg *msg, unsigned int n_fds);
+/** fe_send_part() - Bytes [@from, @to) of it; the fds go along with these. */
+void fe_send_part(int fd, const struct gate_msg *msg, size_t from, size_t to, unsigned int n_fds);
+/** fe_expect_reply() - The next reply is one to @request with 8 bytes. Return: those. */
+uint64_t fe_expect_reply(int fd, uint32_t request);
+/** fe_expect_closed() - The gate hangs up, having sent nothing. */
+void fe_expect_closed(int fd);
+
+int count_fds(void);
