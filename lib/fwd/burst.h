@@ -5,27 +5,19 @@
 
 /* A burst on its way through the stages, and the worker's scratch memory that holds it. */
 
+#include "kernels.h"
+
 #include <assert.h>
 #include <fwd/fwd.h>
 #include <rte_mbuf.h>
 
-#define FWD_SNAP     64    /* bytes of a frame that rules are judged by */
-#define FWD_SEGS     1024  /* segments of a burst's frames; also of a destination's buffers */
-#define FWD_OUTS     65536 /* results of a burst: one 64 KiB frame to 1,024 ports in 1 KiB pieces */
+#define FWD_SEGS 1024  /* segments of a burst's frames; also of a destination's buffers */
+#define FWD_OUTS 65536 /* results of a burst: one 64 KiB frame to 1,024 ports in 1 KiB pieces */
+/* What a frame's dst[] is besides a port id. */
 #define FWD_DST_DROP UINT16_MAX
 #define FWD_DST_ALL  (UINT16_MAX - 1)
 
-/* A frame, as a view of memory that belongs to its sender. */
-struct frame {
-	const uint8_t *snap; /* private; FWD_SNAP bytes, of which min(len, FWD_SNAP) count */
-	uint32_t len;
-	uint16_t seg; /* in the source's arena */
-	uint16_t n_segs;
-	uint16_t dst;          /* port id, FWD_DST_ALL or FWD_DST_DROP */
-	uint8_t reason;        /* enum stats_rx_drop, with FWD_DST_DROP */
-	bool mbuf_gone;        /* mbuf was handed to a NIC */
-	struct rte_mbuf *mbuf; /* of a frame from a NIC */
-};
+static_assert(FWD_BURST <= 32, "a bit a frame, in 32");
 
 /* What delivery leaves behind for complete. */
 union out {
@@ -56,6 +48,7 @@ struct dest {
 };
 
 struct fwd_worker {
+	const struct fwd_kernels *kernels;
 	unsigned int index;
 	unsigned int n_workers;
 	/* the burst */
@@ -72,10 +65,15 @@ struct fwd_worker {
 	uint32_t n_outs;
 	uint32_t n_drops;
 	unsigned int n_flood; /* dests[0..n_flood) are the ports that a flooded frame goes to */
-	struct frame frames[FWD_BURST];
-	struct vring_chain chains[FWD_BURST];
-	struct vring_elem done[FWD_BURST];
-	struct rte_mbuf *mbufs[FWD_BURST];
+	/* its frames, each a view of memory that belongs to its sender */
+	struct vring_chain frames[FWD_BURST];
+	uint64_t keys[FWD_BURST];          /* mac_addr_key() of the destination */
+	uint16_t dst[FWD_BURST];           /* port id, FWD_DST_ALL or FWD_DST_DROP */
+	uint8_t reason[FWD_BURST];         /* enum stats_rx_drop, with FWD_DST_DROP */
+	uint32_t dead;                     /* a bit a frame: receive dropped it */
+	uint32_t gone;                     /* a bit a frame: its mbuf was handed to a NIC */
+	struct rte_mbuf *mbufs[FWD_BURST]; /* of frames from a NIC */
+	/* their first bytes, private; zero behind a frame's end */
 	uint8_t snaps[FWD_BURST][FWD_SNAP] __rte_cache_aligned;
 	struct vring_seg segs[FWD_SEGS];
 	struct vring_seg out_segs[FWD_SEGS];

@@ -11,6 +11,12 @@
 #include <mac/mac.h>
 #include <rte_ether.h>
 #include <rte_ethdev.h>
+#include <string.h>
+
+/* The list of a destination that gets the whole burst. */
+static const uint8_t everyone[FWD_BURST] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+					    11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+					    22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 
 /* IEEE 802.1Q-2018, table 8-1: 01:80:C2:00:00:00 to 0F are never forwarded by a bridge. */
 static bool key_link_local(uint64_t key)
@@ -18,11 +24,15 @@ static bool key_link_local(uint64_t key)
 	return (key & 0xf0ffffffffffULL) == 0x000000c28001ULL;
 }
 
-static uint16_t judge(const struct fwd_worker *w, struct frame *f, uint64_t key, uint16_t found)
+/* A frame that does not simply go to a port of the table. */
+static uint16_t judge(struct fwd_worker *w, unsigned int i, uint16_t found)
 {
+	uint64_t key = w->keys[i];
 	enum stats_rx_drop reason;
 
-	if (f->len < RTE_ETHER_HDR_LEN) {
+	if (w->dead >> i & 1)
+		return FWD_DST_DROP;
+	if (w->frames[i].len < RTE_ETHER_HDR_LEN) {
 		reason = STATS_RX_RUNT;
 	} else if (key & 1) { // the group bit is the lowest of the first byte on the wire
 		if (!key_link_local(key))
@@ -32,13 +42,27 @@ static uint16_t judge(const struct fwd_worker *w, struct frame *f, uint64_t key,
 		if (!w->map->unknown_drop)
 			return FWD_DST_ALL;
 		reason = STATS_RX_UNKNOWN_UNICAST;
-	} else if (found != w->src->port->id) {
-		return found;
-	} else {
+	} else { // found is the port that it came from
 		reason = STATS_RX_HAIRPIN;
 	}
-	f->reason = (uint8_t)reason;
+	w->reason[i] = (uint8_t)reason;
 	return FWD_DST_DROP;
+}
+
+/* Fill dst[]. Return: do all frames go to the same port of the table? */
+static bool judge_all(struct fwd_worker *w)
+{
+	uint16_t found[FWD_BURST], self = w->src->port->id, differ = 0;
+
+	mac_table_lookup_bulk(w->map->macs, w->keys, w->n, found);
+	for (unsigned int i = 0; i < w->n; i++) {
+		bool plain = (found[i] != MAC_PORT_NONE) & (found[i] != self) &
+			     (w->frames[i].len >= RTE_ETHER_HDR_LEN) & !(w->dead >> i & 1);
+
+		w->dst[i] = likely(plain) ? found[i] : judge(w, i, found[i]);
+		differ |= w->dst[i] ^ w->dst[0];
+	}
+	return differ == 0 && w->dst[0] < FWD_DST_ALL;
 }
 
 static void pick_queue(const struct fwd_worker *w, struct dest *d)
@@ -99,20 +123,32 @@ static void dests_add_all(struct fwd_worker *w)
 
 static void frame_list(struct fwd_worker *w, unsigned int i)
 {
-	const struct frame *f = &w->frames[i];
-	struct port *port;
+	uint16_t dst = w->dst[i];
 	struct dest *d;
 
-	if (f->dst == FWD_DST_DROP)
+	if (dst == FWD_DST_DROP)
 		return;
-	if (f->dst == FWD_DST_ALL) {
+	if (dst == FWD_DST_ALL) {
 		for (unsigned int k = 0; k < w->n_flood; k++)
 			w->dests[k].list[w->dests[k].n++] = (uint8_t)i;
 		return;
 	}
-	port = w->map->ports[f->dst];
-	d = w->dest_of[f->dst] != 0 ? &w->dests[w->dest_of[f->dst] - 1] : dest_add(w, port);
+	d = w->dest_of[dst] != 0 ? &w->dests[w->dest_of[dst] - 1] : dest_add(w, w->map->ports[dst]);
 	d->list[d->n++] = (uint8_t)i;
+}
+
+static void list_all(struct fwd_worker *w)
+{
+	bool flood = false;
+
+	for (unsigned int i = 0; i < w->n; i++)
+		flood |= w->dst[i] == FWD_DST_ALL;
+	if (flood)
+		dests_add_all(w);
+	for (unsigned int i = 0; i < w->n; i++)
+		frame_list(w, i);
+	for (unsigned int i = 0; i < w->n_dests; i++)
+		w->dest_of[w->dests[i].port->id] = 0;
 }
 
 /* Locks are taken in the order of port ids, by every worker alike. A flooded burst is in order but
@@ -133,28 +169,17 @@ static void dests_sort(struct fwd_worker *w)
 
 void fwd_classify(struct fwd_worker *w)
 {
-	uint64_t keys[FWD_BURST];
-	uint16_t found[FWD_BURST];
-	bool flood = false;
-
-	for (unsigned int i = 0; i < w->n; i++)
-		keys[i] = mac_addr_key(w->frames[i].snap);
-	mac_table_lookup_bulk(w->map->macs, keys, w->n, found);
-	for (unsigned int i = 0; i < w->n; i++) {
-		struct frame *f = &w->frames[i];
-
-		if (f->dst != FWD_DST_DROP)
-			f->dst = judge(w, f, keys[i], found[i]);
-		flood |= f->dst == FWD_DST_ALL;
-	}
 	w->n_dests = 0;
 	w->n_flood = 0;
-	if (flood)
-		dests_add_all(w);
-	for (unsigned int i = 0; i < w->n; i++)
-		frame_list(w, i);
-	for (unsigned int i = 0; i < w->n_dests; i++)
-		w->dest_of[w->dests[i].port->id] = 0;
+	if (likely(judge_all(w))) {
+		struct dest *d = dest_add(w, w->map->ports[w->dst[0]]);
+
+		w->dest_of[w->dst[0]] = 0;
+		d->n = (uint8_t)w->n;
+		memcpy(d->list, everyone, sizeof(everyone));
+		return;
+	}
+	list_all(w);
 	if (w->sharing != NULL && w->n_dests > 1)
 		dests_sort(w);
 }

@@ -17,12 +17,12 @@ static void dest_truncate(struct fwd_worker *w, struct dest *d)
 		d->n--;
 	while (d->n_outs > 0 && w->out_frame[d->first_out + d->n_outs - 1] >= w->cut) {
 		uint32_t last = d->first_out + --d->n_outs;
-		struct frame *f = &w->frames[w->out_frame[last]];
+		unsigned int frame = w->out_frame[last];
 
 		if (d->queue != NULL)
 			continue;
-		if (w->outs[last].mbuf == f->mbuf)
-			f->mbuf_gone = false;
+		if (w->src_ring == NULL && w->outs[last].mbuf == w->mbufs[frame])
+			w->gone &= ~(1u << frame);
 		else
 			rte_pktmbuf_free(w->outs[last].mbuf);
 	}
@@ -103,15 +103,13 @@ static void count_rx(struct fwd_worker *w)
 	uint64_t bytes = 0, unicast = 0, flooded = 0;
 
 	for (unsigned int i = 0; i < w->cut; i++) {
-		const struct frame *f = &w->frames[i];
-
-		bytes += f->len;
-		if (f->dst == FWD_DST_DROP)
-			stats_inc(&s->rx_drop[f->reason], 1);
-		else if (f->dst == FWD_DST_ALL)
+		bytes += w->frames[i].len;
+		if (likely(w->dst[i] < FWD_DST_ALL))
+			unicast++;
+		else if (w->dst[i] == FWD_DST_ALL)
 			flooded++;
 		else
-			unicast++;
+			stats_inc(&s->rx_drop[w->reason[i]], 1);
 	}
 	stats_inc(&s->rx_frames, w->cut);
 	stats_inc(&s->rx_bytes, bytes);
@@ -122,8 +120,10 @@ static void count_rx(struct fwd_worker *w)
 /* Who wants an interrupt is decided under the locks; the system calls come after them. */
 static void notify(struct fwd_worker *w)
 {
-	bool call = w->src_ring != NULL && w->cut > 0 && vring_call_wanted(w->src_ring);
+	bool call;
 
+	vring_fence();
+	call = w->src_ring != NULL && w->cut > 0 && vring_call_wanted(w->src_ring);
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
 
@@ -154,7 +154,7 @@ void fwd_abandon(struct fwd_worker *w)
 void fwd_complete(struct fwd_worker *w)
 {
 	if (w->src_ring != NULL)
-		vring_complete(w->src_ring, w->done, w->cut);
+		vring_complete_read(w->src_ring, w->frames, w->cut);
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
 		struct stats_port *s = counters(w, d->port);
@@ -182,6 +182,6 @@ void fwd_complete(struct fwd_worker *w)
 	count_rx(w);
 	if (w->src_ring == NULL)
 		for (unsigned int i = 0; i < w->cut; i++)
-			if (!w->frames[i].mbuf_gone)
-				rte_pktmbuf_free(w->frames[i].mbuf);
+			if (!(w->gone >> i & 1))
+				rte_pktmbuf_free(w->mbufs[i]);
 }

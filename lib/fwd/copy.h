@@ -3,18 +3,10 @@
  */
 #pragma once
 
-/* Writing a frame into pieces of memory: first the snapshot, then the rest from its sender. */
-
-#include "burst.h"
+/* Frames in pieces: the general way to copy, for what the kernels do not do in one go. */
 
 #include <string.h>
-
-/* Have the line at @p come for writing. The compiler makes a read prefetch of it for our base CPU, and the
- * line is then fetched a second time to be written; where prefetchw is not known it does nothing. */
-static inline void prefetch_write(const void *p)
-{
-	__asm__ volatile("prefetchw (%0)" : : "r"(p));
-}
+#include <vring/vring.h>
 
 /* A place in a list of segments that is being filled. */
 struct out_place {
@@ -28,7 +20,7 @@ static inline void out_write(struct out_place *at, const uint8_t *src, uint32_t 
 {
 	while (len > 0 && at->n_segs > 0) {
 		uint32_t room = at->segs->len - at->off;
-		uint32_t now = RTE_MIN(room, len);
+		uint32_t now = room < len ? room : len;
 
 		memcpy(at->segs->addr + at->off, src, now);
 		src += now;
@@ -42,41 +34,38 @@ static inline void out_write(struct out_place *at, const uint8_t *src, uint32_t 
 	}
 }
 
-/** out_frame() - Append the whole frame @f, whose segments are in @segs. */
-static inline void out_frame(struct out_place *at, const struct frame *f,
-			     const struct vring_seg *segs)
+/** out_frame() - Append the whole frame @f: its snapshot of @snap_len bytes, the rest from its sender. */
+static inline void out_frame(struct out_place *at, const struct vring_chain *f,
+			     const struct vring_seg *segs, const uint8_t *snap, uint32_t snap_len)
 {
-	uint32_t skip = RTE_MIN(f->len, (uint32_t)FWD_SNAP);
+	uint32_t skip = f->len < snap_len ? f->len : snap_len;
 
-	out_write(at, f->snap, skip);
+	out_write(at, snap, skip);
 	for (unsigned int i = 0; i < f->n_segs; i++) {
-		const struct vring_seg *s = &segs[f->seg + i];
+		struct vring_seg s = vring_chain_seg(f, segs, i);
 
-		if (s->len <= skip) {
-			skip -= s->len;
+		if (s.len <= skip) {
+			skip -= s.len;
 			continue;
 		}
-		out_write(at, s->addr + skip, s->len - skip);
+		out_write(at, s.addr + skip, s.len - skip);
 		skip = 0;
 	}
 }
 
-/** flat_frame() - The same into one contiguous piece of at least f->len bytes. */
-static inline void flat_frame(uint8_t *dst, const struct frame *f, const struct vring_seg *segs)
+/** copy_pieces() - A frame's bytes from @skip on into one piece of memory. */
+static inline void copy_pieces(uint8_t *dst, const struct vring_chain *f,
+			       const struct vring_seg *segs, uint32_t skip)
 {
-	struct vring_seg all = {.addr = dst, .len = f->len};
-	struct out_place at = {.segs = &all, .n_segs = 1};
+	for (unsigned int i = 0; i < f->n_segs; i++) {
+		struct vring_seg s = vring_chain_seg(f, segs, i);
 
-	if (f->len < FWD_SNAP) {
-		memcpy(dst, f->snap, f->len);
-		return;
+		if (s.len <= skip) {
+			skip -= s.len;
+			continue;
+		}
+		memcpy(dst, s.addr + skip, s.len - skip);
+		dst += s.len - skip;
+		skip = 0;
 	}
-	memcpy(dst, f->snap, FWD_SNAP);
-	if (f->len == FWD_SNAP)
-		return;
-	if (f->n_segs == 1) {
-		memcpy(dst + FWD_SNAP, segs[f->seg].addr + FWD_SNAP, f->len - FWD_SNAP);
-		return;
-	}
-	out_frame(&at, f, segs);
 }

@@ -50,7 +50,7 @@ bool fwd_full(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 	uint64_t now;
 
 	// only unicast from a guest pushes back
-	if (map->wait_tsc == 0 || w->src_ring == NULL || w->frames[frame].dst == FWD_DST_ALL)
+	if (map->wait_tsc == 0 || w->src_ring == NULL || w->dst[frame] == FWD_DST_ALL)
 		return false;
 	if (w->give_up == d->port)
 		return false;

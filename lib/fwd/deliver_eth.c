@@ -15,8 +15,9 @@
 
 /* Fill mbufs, chained as needed, with a frame. Return: NULL when the pool is empty. */
 static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool *pool,
-				  const struct frame *f)
+				  unsigned int frame)
 {
+	const struct vring_chain *f = &w->frames[frame];
 	struct vring_seg segs[1 + VRING_FRAME_MAX / 1024];
 	struct out_place at = {.segs = segs};
 	struct rte_mbuf *head = NULL, *last = NULL;
@@ -49,9 +50,9 @@ static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool
 	}
 	head->pkt_len = RTE_MAX(f->len, (uint32_t)FRAME_MIN);
 	if (head->nb_segs == 1)
-		flat_frame(segs[0].addr, f, w->segs);
+		w->kernels->copy_frame(segs[0].addr, f, w->segs, w->snaps[frame]);
 	else
-		out_frame(&at, f, w->segs);
+		out_frame(&at, f, w->segs, w->snaps[frame], FWD_SNAP);
 	return head;
 }
 
@@ -61,17 +62,18 @@ static bool pool_has(const struct rte_mempool *pool, unsigned int n)
 	return rte_mempool_get_ops(pool->ops_index)->get_count(pool) >= n;
 }
 
-static struct rte_mbuf *mbuf_for(struct fwd_worker *w, const struct dest *d, struct frame *f,
+static struct rte_mbuf *mbuf_for(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 				 bool may_lend)
 {
-	struct rte_mbuf *m = f->mbuf;
+	struct rte_mbuf *m;
 
-	if (m == NULL)
-		return mbuf_fill(w, d->port->pool, f);
+	if (w->src_ring != NULL)
+		return mbuf_fill(w, d->port->pool, frame);
+	m = w->mbufs[frame];
 	// The first NIC gets the mbuf itself, unless others hold so many in their transmit rings
 	// that the port it came from would run out: nothing that arrives would free them then.
-	if (!f->mbuf_gone && (m->nb_segs == 1 || d->link->eth_multi_seg) && may_lend) {
-		f->mbuf_gone = true;
+	if (!(w->gone >> frame & 1) && (m->nb_segs == 1 || d->link->eth_multi_seg) && may_lend) {
+		w->gone |= 1u << frame;
 	} else {
 		m = rte_pktmbuf_copy(m, d->port->pool, 0, UINT32_MAX);
 		if (m == NULL)
@@ -90,7 +92,7 @@ void fwd_deliver_eth(struct fwd_worker *w, struct dest *d)
 
 	for (unsigned int k = 0; k < d->n; k++) {
 		unsigned int i = d->list[k];
-		struct frame *f = &w->frames[i];
+		const struct vring_chain *f = &w->frames[i];
 		struct rte_mbuf *m;
 
 		if (i >= w->cut)
@@ -105,7 +107,7 @@ void fwd_deliver_eth(struct fwd_worker *w, struct dest *d)
 				break;
 			continue;
 		}
-		m = mbuf_for(w, d, f, may_lend);
+		m = mbuf_for(w, d, i, may_lend);
 		if (m == NULL) {
 			if (!fwd_drop(w, d, i, STATS_TX_NO_MBUF))
 				break;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The vswitchd authors
  *
- * Stage 3 into a virtqueue: take buffers for a run of frames, then copy them all, so that the
- * buffers' lines are on their way while the next descriptors are read. Runs on workers.
+ * Stage 3 into a virtqueue. Nearly all frames go into one buffer that is one piece: such are taken for
+ * a run of frames and then copied together, so that the buffers' lines are on their way while the next
+ * descriptors are read. Any other frame is taken and written by itself. Runs on workers.
  */
 
 #include "burst.h"
@@ -12,46 +13,50 @@
 
 #define HDR_NUM_BUFFERS 10 /* offset in struct virtio_net_hdr: virtio 1.2, 5.1.6 */
 
-/* Buffers that were taken for a frame. */
+/* Buffers that were taken for one frame, in pieces. */
 struct room {
-	uint16_t frame;
+	unsigned int frame;
 	uint16_t n_chains;
-	uint16_t seg; /* in out_segs */
-	uint16_t n_segs;
+	uint16_t n_segs; /* in out_segs */
 };
 
-struct rooms {
-	unsigned int n;
-	unsigned int n_segs;
+/* Delivery to one destination. */
+struct delivery {
+	struct fwd_worker *w;
+	struct dest *d;
+	struct vring_queue *vr;
+	struct vring_cursor cur;
 	uint32_t small_len; /* of the next chain, when it was too small and cannot be joined with
 			     * others: no longer frame has to try it again */
-	struct room room[FWD_BURST];
 };
 
-/* Take chains for @left bytes at @at. Return: as room_take(). */
-static int chains_take(struct fwd_worker *w, struct dest *d, struct vring_cursor *at,
-		       struct rooms *rooms, uint32_t left)
+/* Take one chain, or as many as the frame needs if the driver can join them, at @at. Return: 0;
+ * -EAGAIN with @at where nothing was available; -EMSGSIZE (does not fit and never will),
+ * -ENOBUFS (more pieces than out_segs holds), -EOVERFLOW (outs is used up), -EPROTO. */
+static int room_take(struct delivery *v, struct room *room, struct vring_cursor *at)
 {
-	struct room *room = &rooms->room[rooms->n];
-	struct vring_queue *vr = &d->queue->ring;
+	struct fwd_worker *w = v->w;
+	uint32_t left = w->frames[room->frame].len + v->vr->hdr_len;
 	unsigned int slots = 0;
 
+	if (left > v->small_len)
+		return -EMSGSIZE;
 	while (left > 0) {
-		unsigned int seg = (unsigned int)room->seg + room->n_segs;
 		uint32_t out = w->n_outs + room->n_chains;
 		struct vring_chain c;
-		int ret = vring_take(vr, at, w->out_segs + seg, FWD_SEGS - seg, &c);
+		int ret = vring_take(v->vr, at, w->out_segs + room->n_segs, FWD_SEGS - room->n_segs,
+				     &c);
 
-		if (ret == -EAGAIN && slots >= vr->size)
+		if (ret == -EAGAIN && slots >= v->vr->size)
 			return -EMSGSIZE; // it has every buffer of the ring
 		if (ret != 0)
 			return ret;
-		if (d->link->mergeable && c.len < vr->hdr_len) { // 5.1.6.3.1: at least a header
-			vring_stop(vr, VRING_FAULT_BUFFER);
+		if (v->d->link->mergeable && c.len < v->vr->hdr_len) {
+			vring_stop(v->vr, VRING_FAULT_BUFFER); // 5.1.6.3.1: at least a header
 			return -EPROTO;
 		}
-		if (!d->link->mergeable && c.len < left) {
-			rooms->small_len = c.len;
+		if (!v->d->link->mergeable && c.len < left) {
+			v->small_len = c.len;
 			return -EMSGSIZE;
 		}
 		if (out == FWD_OUTS)
@@ -67,83 +72,31 @@ static int chains_take(struct fwd_worker *w, struct dest *d, struct vring_cursor
 	return 0;
 }
 
-/*
- * Take one chain, or as many as the frame needs if the driver can join them. @cur moves behind them;
- * with -EAGAIN to where nothing was available.
- * Return: 0; -EAGAIN, -EMSGSIZE (does not fit and never will), -ENOBUFS (out_segs is used up),
- * -EOVERFLOW (outs is used up), -EPROTO. On an error nothing is taken.
- */
-static int room_take(struct fwd_worker *w, struct dest *d, struct vring_cursor *cur,
-		     struct rooms *rooms, unsigned int frame)
+static void room_fill(struct fwd_worker *w, const struct room *room, uint8_t hdr_len)
 {
-	struct room *room = &rooms->room[rooms->n];
-	struct vring_cursor at = *cur;
-	uint32_t need = w->frames[frame].len + d->queue->ring.hdr_len;
-	int ret;
+	struct out_place at = {.segs = w->out_segs, .n_segs = room->n_segs};
+	// no offloads are negotiated: virtio 1.2, 5.1.6.4.1 asks for zeros
+	uint8_t hdr[12] = {0};
 
-	if (need > rooms->small_len)
-		return -EMSGSIZE;
-	room->frame = (uint16_t)frame;
-	room->n_chains = 0;
-	room->n_segs = 0;
-	room->seg = (uint16_t)rooms->n_segs;
-	ret = chains_take(w, d, &at, rooms, need);
-	if (ret == -EAGAIN)
-		*cur = at;
-	if (ret != 0)
-		return ret;
-	// the header and the frame's first line: a driver that keeps the header apart from the data
-	// in one buffer has them on two lines
-	prefetch_write(w->out_segs[room->seg].addr);
-	prefetch_write(w->out_segs[room->seg].addr + d->queue->ring.hdr_len);
-	rooms->n++;
-	rooms->n_segs += room->n_segs;
-	rooms->small_len = UINT32_MAX;
-	w->n_outs += room->n_chains;
-	*cur = at;
-	return 0;
-}
-
-static void rooms_fill(struct fwd_worker *w, const struct dest *d, struct rooms *rooms)
-{
-	uint8_t hdr_len = d->queue->ring.hdr_len;
-
-	for (unsigned int i = 0; i < rooms->n; i++) {
-		const struct room *room = &rooms->room[i];
-		const struct frame *f = &w->frames[room->frame];
-		const struct vring_seg *first = &w->out_segs[room->seg];
-		// no offloads are negotiated: virtio 1.2, 5.1.6.4.1 asks for zeros
-		uint8_t hdr[12] = {0};
-
-		memcpy(hdr + HDR_NUM_BUFFERS, &room->n_chains, sizeof(room->n_chains));
-		if (likely(first->len >= hdr_len + f->len)) {
-			if (likely(hdr_len == 12)) // of known length: two stores, no call
-				memcpy(first->addr, hdr, 12);
-			else
-				memcpy(first->addr, hdr, 10);
-			flat_frame(first->addr + hdr_len, f, w->segs);
-		} else {
-			struct out_place at = {.segs = first, .n_segs = room->n_segs};
-
-			out_write(&at, hdr, hdr_len);
-			out_frame(&at, f, w->segs);
-		}
-	}
-	rooms->n = 0;
-	rooms->n_segs = 0;
+	memcpy(hdr + HDR_NUM_BUFFERS, &room->n_chains, sizeof(room->n_chains));
+	out_write(&at, hdr, hdr_len);
+	out_frame(&at, &w->frames[room->frame], w->segs, w->snaps[room->frame], FWD_SNAP);
 }
 
 /* A frame that room_take() had no room for. Return: false: the burst ends here. */
-static bool room_missing(struct fwd_worker *w, struct dest *d, unsigned int frame, int why,
+static bool room_missing(struct delivery *v, unsigned int frame, int why,
 			 const struct vring_cursor *at)
 {
+	struct fwd_worker *w = v->w;
+	struct dest *d = v->d;
+
 	switch (why) {
 	case -EAGAIN:
 		if (fwd_full(w, d, frame, at))
 			return false;
 		return fwd_drop(w, d, frame, STATS_TX_FULL);
 	case -EPROTO:
-		port_fault_note(d->port, d->queue->index, d->queue->ring.fault);
+		port_fault_note(d->port, d->queue->index, v->vr->fault);
 		return fwd_drop(w, d, frame, STATS_TX_FAULTED);
 	case -EOVERFLOW:
 		if (fwd_crowded(w, frame))
@@ -154,37 +107,92 @@ static bool room_missing(struct fwd_worker *w, struct dest *d, unsigned int fram
 	}
 }
 
-/* One frame. Return: false: the burst ends here. */
-static bool deliver_frame(struct fwd_worker *w, struct dest *d, unsigned int frame,
-			  struct vring_cursor *cur, struct rooms *rooms)
+/* One frame, whatever it takes. Return: false: the burst ends here. */
+static bool deliver_frame(struct delivery *v, unsigned int frame)
 {
-	struct vring_cursor at = *cur;
+	struct vring_cursor at = v->cur;
+	struct room room = {.frame = frame};
 	int ret;
 
-	if (w->frames[frame].len > w->map->max_frame)
-		return fwd_drop(w, d, frame, STATS_TX_TOO_LONG);
-	ret = room_take(w, d, &at, rooms, frame);
-	if (ret == -ENOBUFS && rooms->n > 0) {
-		rooms_fill(w, d, rooms);
-		ret = room_take(w, d, &at, rooms, frame);
-	}
+	if (v->w->frames[frame].len > v->w->map->max_frame)
+		return fwd_drop(v->w, v->d, frame, STATS_TX_TOO_LONG);
+	ret = room_take(v, &room, &at);
 	if (ret != 0)
-		return room_missing(w, d, frame, ret, &at);
-	*cur = at;
+		return room_missing(v, frame, ret, &at);
+	room_fill(v->w, &room, v->vr->hdr_len);
+	v->w->n_outs += room.n_chains;
+	v->small_len = UINT32_MAX;
+	v->cur = at;
 	return true;
+}
+
+/* As many of the frames in @list as go into one flat buffer each. Return: how many. */
+static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const uint32_t *need,
+				unsigned int n)
+{
+	struct fwd_worker *w = v->w;
+	uint8_t *addrs[FWD_BURST];
+	struct fwd_run run = {
+		.frames = w->frames,
+		.segs = w->segs,
+		.snaps = w->snaps,
+		.list = list,
+		.addrs = addrs,
+		.hdr_len = v->vr->hdr_len,
+	};
+
+	n = RTE_MIN(n, FWD_OUTS - w->n_outs);
+	n = vring_take_flat(v->vr, &v->cur, need, n, addrs, &w->outs[w->n_outs].elem);
+	if (n == 0)
+		return 0;
+	run.n = n;
+	w->kernels->copy_run(&run);
+	memcpy(&w->out_frame[w->n_outs], list, n);
+	w->n_outs += n;
+	v->small_len = UINT32_MAX;
+	return n;
+}
+
+/* Frames of the list that are in front of the cut. */
+static unsigned int list_length(const struct fwd_worker *w, const struct dest *d)
+{
+	unsigned int n = d->n;
+
+	while (n > 0 && d->list[n - 1] >= w->cut)
+		n--;
+	return n;
+}
+
+/* A frame longer than the switch's limit needs more than any buffer has, so that no run takes it. */
+static void needs_fill(const struct fwd_worker *w, const struct dest *d, unsigned int n,
+		       uint32_t *need)
+{
+	uint32_t hdr_len = d->queue->ring.hdr_len, max_frame = w->map->max_frame;
+
+	for (unsigned int k = 0; k < n; k++) {
+		uint32_t len = w->frames[d->list[k]].len;
+
+		need[k] = len <= max_frame ? len + hdr_len : UINT32_MAX;
+	}
 }
 
 void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 {
-	struct vring_cursor cur = d->queue->ring.avail;
-	struct rooms rooms;
+	struct delivery v = {
+		.w = w,
+		.d = d,
+		.vr = &d->queue->ring,
+		.cur = d->queue->ring.avail,
+		.small_len = UINT32_MAX,
+	};
+	unsigned int n = list_length(w, d), k = 0;
+	uint32_t need[FWD_BURST];
 
-	vring_prefetch(&d->queue->ring, d->n);
-	rooms.n = 0;
-	rooms.n_segs = 0;
-	rooms.small_len = UINT32_MAX;
-	for (unsigned int k = 0; k < d->n && d->list[k] < w->cut; k++)
-		if (!deliver_frame(w, d, d->list[k], &cur, &rooms))
+	vring_prefetch(v.vr, n);
+	needs_fill(w, d, n, need);
+	while (k < n) {
+		k += deliver_run(&v, d->list + k, need + k, n - k);
+		if (k < n && !deliver_frame(&v, d->list[k++]))
 			break;
-	rooms_fill(w, d, &rooms);
+	}
 }

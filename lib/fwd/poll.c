@@ -18,6 +18,7 @@ int fwd_worker_create(unsigned int index, unsigned int n_workers, int node, stru
 
 	if (w == NULL)
 		return -ENOMEM;
+	w->kernels = fwd_kernels_best();
 	w->index = index;
 	w->n_workers = n_workers;
 	*out = w;
@@ -73,10 +74,13 @@ static void forward_eth(struct fwd_worker *w)
 		if (cut == w->n)
 			return;
 		w->n -= cut;
+		w->dead >>= cut;
+		w->gone >>= cut;
 		memmove(w->frames, w->frames + cut, w->n * sizeof(w->frames[0]));
-		for (unsigned int i = 0; i < w->n; i++)
-			if (w->frames[i].dst != FWD_DST_DROP)
-				w->frames[i].dst = 0;
+		memmove(w->keys, w->keys + cut, w->n * sizeof(w->keys[0]));
+		memmove(w->reason, w->reason + cut, w->n * sizeof(w->reason[0]));
+		memmove(w->mbufs, w->mbufs + cut, w->n * sizeof(w->mbufs[0]));
+		memmove(w->snaps, w->snaps + cut, w->n * sizeof(w->snaps[0]));
 	}
 }
 

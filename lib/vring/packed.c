@@ -23,14 +23,6 @@ int packed_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w
 
 	if (!packed_is_avail(d.flags, at.wrap))
 		return -EAGAIN;
-	if (w->skip == 0 && w->max_segs > 0 && ring_flat(vr, &d, 0, w->segs)) {
-		w->n_segs = 1;
-		w->len = w->segs[0].len;
-		chain->id = d.link;
-		chain->slots = 1;
-		packed_advance(vr, cur, 1);
-		return 0;
-	}
 	for (;;) {
 		slots++;
 		packed_advance(vr, &at, 1);
@@ -56,35 +48,190 @@ int packed_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w
 	return 0;
 }
 
+#define DESC_F_LAP (DESC_F_AVAIL | DESC_F_USED)
+
+/* The lap bits of a descriptor that the driver made available. */
+static inline uint16_t lap_avail(bool wrap)
+{
+	return wrap ? DESC_F_AVAIL : DESC_F_USED;
+}
+
+/* A chain that is one piece, as split_flat(). @at: behind its first descriptor; moved behind it.
+ * Return: where the frame is; NULL: walk it. */
+static uint8_t *packed_flat(struct vring_queue *vr, struct window *win,
+			    const struct desc_copy *first, struct vring_cursor *at, uint32_t *len,
+			    uint16_t *id)
+{
+	struct desc_copy d = *first;
+	uint16_t flags = d.flags & (uint16_t)~DESC_F_LAP;
+	uint32_t skip = vr->hdr_len;
+	uint8_t *addr;
+
+	*id = d.link;
+	if (flags == DESC_F_INDIRECT && d.len == 2 * sizeof(struct vring_desc) && vr->indirect) {
+		const uint8_t *table = ring_map(vr, win, d.addr, d.len);
+
+		if (table == NULL)
+			return NULL;
+		d = desc_read_table(table, true);
+		if ((d.flags & DESC_F_INDIRECT) != 0 || d.len != skip ||
+		    ring_map(vr, win, d.addr, d.len) == NULL)
+			return NULL;
+		d = desc_read_table(table + sizeof(struct vring_desc), true);
+		// what ring_walk_indirect() lets pass
+		flags = d.flags & DESC_F_INDIRECT;
+		skip = 0;
+	} else if (flags == DESC_F_NEXT) {
+		if (d.len != skip || ring_map(vr, win, d.addr, d.len) == NULL)
+			return NULL;
+		d = desc_read_packed(&vr->pdesc[at->idx]);
+		flags = d.flags & (uint16_t)~DESC_F_LAP;
+		*id = d.link; // 2.8.6: the id stands in the last descriptor
+		packed_advance(vr, at, 1);
+		skip = 0;
+	}
+	if (flags != 0 || d.len <= skip || d.len - skip > VRING_FRAME_MAX || vr->writable)
+		return NULL;
+	addr = ring_map(vr, win, d.addr, d.len);
+	*len = d.len - skip;
+	return addr == NULL ? NULL : addr + skip;
+}
+
+unsigned int packed_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
+			 struct arena *a)
+{
+	struct vring_cursor cur = vr->avail;
+	struct window win = ring_window(vr);
+	unsigned int n;
+
+	for (n = 0; n < max && a->descs < VRING_CHAIN_MAX; n++) {
+		struct vring_chain *c = &chains[n];
+		struct desc_copy d = desc_read_packed(&vr->pdesc[cur.idx]);
+		struct vring_cursor at = cur;
+		uint8_t *addr;
+		uint32_t len;
+		uint16_t id;
+		struct walk w;
+
+		if ((d.flags & DESC_F_LAP) != lap_avail(cur.wrap))
+			break;
+		packed_advance(vr, &at, 1);
+		addr = packed_flat(vr, &win, &d, &at, &len, &id);
+		if (__builtin_expect(addr != NULL, 1)) {
+			ring_chain_flat(c, addr, len, id);
+			if (d.flags & DESC_F_NEXT)
+				c->slots = 2;
+			cur = at;
+			a->descs++;
+			continue;
+		}
+		w = ring_walk_begin(vr, a);
+		if (packed_take(vr, &cur, &w, c) != 0 || !ring_walk_put(a, c, &w))
+			break;
+		win = ring_window(vr);
+	}
+	return n;
+}
+
+unsigned int packed_take_flat(struct vring_queue *vr, struct vring_cursor *cur,
+			      const uint32_t *need, unsigned int n, uint8_t **addrs,
+			      struct vring_elem *elems)
+{
+	struct window win = ring_window(vr);
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		struct desc_copy d = desc_read_packed(&vr->pdesc[cur->idx]);
+		uint8_t *addr;
+
+		if (d.flags != (lap_avail(cur->wrap) | DESC_F_WRITE) || d.len < need[i])
+			break;
+		addr = ring_map(vr, &win, d.addr, d.len);
+		if (addr == NULL)
+			break;
+		prefetch_write(addr);
+		prefetch_write(addr + VIRTQ_LINE);
+		addrs[i] = addr;
+		elems[i] = (struct vring_elem){.len = need[i], .id = d.link, .slots = 1};
+		packed_advance(vr, cur, 1);
+	}
+	return i;
+}
+
+void packed_prefetch(const struct vring_queue *vr, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i += 4) { // four to a line
+		unsigned int at = vr->avail.idx + i;
+
+		__builtin_prefetch(&vr->pdesc[at < vr->size ? at : 0]);
+	}
+}
+
+/* Chains on their way back. The driver looks at descriptors in ring order, so the first one's flags,
+ * written last, publish all. */
+struct giving {
+	struct vring_cursor used;
+	struct vring_packed_desc *first;
+	uint16_t first_flags;
+};
+
+static inline struct giving packed_give_begin(const struct vring_queue *vr)
+{
+	return (struct giving){.used = {.word = vr->used_idx | (uint32_t)vr->used_wrap << 16},
+			       .first = &vr->pdesc[vr->used_idx]};
+}
+
+static inline void packed_give(const struct vring_queue *vr, struct giving *g, uint32_t len,
+			       uint16_t id, unsigned int slots)
+{
+	struct vring_packed_desc *d = &vr->pdesc[g->used.idx];
+	uint16_t flags = g->used.wrap ? DESC_F_LAP : 0;
+
+	if (len > 0)
+		flags |= DESC_F_WRITE;
+	if (d == g->first) {
+		g->first_flags = flags;
+		__atomic_store_n(&d->len, len, __ATOMIC_RELAXED);
+		__atomic_store_n(&d->id, id, __ATOMIC_RELAXED);
+	} else {
+		uint64_t word = len | (uint64_t)id << 32 | (uint64_t)flags << 48;
+
+		__atomic_store_n((uint64_t *)(void *)&d->len, word, __ATOMIC_RELAXED);
+	}
+	packed_advance(vr, &g->used, slots);
+}
+
+static inline void packed_give_end(struct vring_queue *vr, const struct giving *g,
+				   unsigned int slots)
+{
+	__atomic_store_n(&g->first->flags, g->first_flags, __ATOMIC_RELEASE);
+	vr->used_idx = g->used.idx;
+	vr->used_wrap = g->used.wrap;
+	packed_advance(vr, &vr->avail, slots);
+}
+
 void packed_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n)
 {
-	struct vring_cursor used = {.idx = vr->used_idx, .wrap = vr->used_wrap};
-	struct vring_packed_desc *first = &vr->pdesc[used.idx];
-	uint16_t first_flags = 0;
+	struct giving g = packed_give_begin(vr);
+	unsigned int slots = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		struct vring_packed_desc *d = &vr->pdesc[used.idx];
-		uint16_t flags = used.wrap ? DESC_F_AVAIL | DESC_F_USED : 0;
-
-		if (elems[i].len > 0)
-			flags |= DESC_F_WRITE;
-		if (i == 0) {
-			first_flags = flags;
-			__atomic_store_n(&d->len, elems[i].len, __ATOMIC_RELAXED);
-			__atomic_store_n(&d->id, elems[i].id, __ATOMIC_RELAXED);
-		} else {
-			uint64_t word = elems[i].len | (uint64_t)elems[i].id << 32 |
-					(uint64_t)flags << 48;
-
-			__atomic_store_n((uint64_t *)(void *)&d->len, word, __ATOMIC_RELAXED);
-		}
-		packed_advance(vr, &used, elems[i].slots);
-		packed_advance(vr, &vr->avail, elems[i].slots);
+		packed_give(vr, &g, elems[i].len, elems[i].id, elems[i].slots);
+		slots += elems[i].slots;
 	}
-	// The driver looks at descriptors in ring order, so the first one's flags publish all.
-	__atomic_store_n(&first->flags, first_flags, __ATOMIC_RELEASE);
-	vr->used_idx = used.idx;
-	vr->used_wrap = used.wrap;
+	packed_give_end(vr, &g, slots);
+}
+
+void packed_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n)
+{
+	struct giving g = packed_give_begin(vr);
+	unsigned int slots = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		packed_give(vr, &g, 0, chains[i].id, chains[i].slots);
+		slots += chains[i].slots;
+	}
+	packed_give_end(vr, &g, slots);
 }
 
 bool packed_wants_call(struct vring_queue *vr)
@@ -96,8 +243,6 @@ bool packed_wants_call(struct vring_queue *vr)
 
 	vr->signalled = now;
 	vr->signalled_valid = true;
-	// what was used must be visible before the driver's wish is read: 2.8.21.1
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	word = __atomic_load_n((const uint32_t *)(const void *)event, __ATOMIC_RELAXED);
 	if (word >> 16 == PACKED_EVENT_DISABLE)
 		return false;

@@ -162,26 +162,75 @@ static inline uint8_t *ring_translate(struct vring_queue *vr, uint64_t gpa, uint
 	return NULL;
 }
 
-/**
- * ring_flat() - The common chain: one direct descriptor, whole in one region, longer than the header.
- * Return: false: it is not that; walk it.
- */
-static inline bool ring_flat(struct vring_queue *vr, const struct desc_copy *d, uint32_t skip,
-			     struct vring_seg *seg)
-{
-	uint64_t len = d->len;
-	uint8_t *addr;
+/* The region of the last address, in registers while a burst is walked. */
+struct window {
+	uint64_t gpa;
+	uint64_t size;
+	uint8_t *va;
+};
 
-	if ((d->flags & (DESC_F_NEXT | DESC_F_INDIRECT | DESC_F_WRITE)) !=
-		    (vr->writable ? DESC_F_WRITE : 0) ||
-	    d->len <= skip || d->len - skip > VRING_FRAME_MAX)
-		return false;
-	addr = ring_translate(vr, d->addr, &len);
-	if (addr == NULL || len != d->len)
-		return false;
-	*seg = (struct vring_seg){.addr = addr + skip, .len = d->len - skip};
-	return true;
+static inline struct window ring_window(const struct vring_queue *vr)
+{
+	const struct vring_region *r = &vr->mem->regions[vr->region];
+
+	return (struct window){.gpa = r->gpa, .size = r->size, .va = r->va};
 }
+
+/** ring_map() - Where the @len bytes at @gpa are, if they are in one piece; else NULL. */
+static inline uint8_t *ring_map(struct vring_queue *vr, struct window *win, uint64_t gpa,
+				uint32_t len)
+{
+	uint64_t off = gpa - win->gpa; // wraps to a huge number below the region
+	uint64_t whole = len;
+	uint8_t *va;
+
+	if (__builtin_expect(off < win->size && len <= win->size - off, 1))
+		return win->va + off;
+	va = ring_translate(vr, gpa, &whole);
+	*win = ring_window(vr);
+	return whole == len ? va : NULL;
+}
+
+/* Have the line at @p come for writing. The compiler makes a read prefetch of it for our base CPU, and
+ * the line is then fetched a second time to be written; where prefetchw is not known it does nothing. */
+static inline void prefetch_write(const void *p)
+{
+	__asm__ volatile("prefetchw (%0)" : : "r"(p));
+}
+
+#define VIRTQ_LINE 64
+
+/* Most of what is read of a frame by itself lies on its first 64 bytes: one line, or two. */
+static inline void prefetch_frame(const uint8_t *addr)
+{
+	__builtin_prefetch(addr);
+	__builtin_prefetch(addr + VIRTQ_LINE - 1);
+}
+
+/** ring_chain_flat() - A chain of one piece, which takes one slot. */
+static inline void ring_chain_flat(struct vring_chain *c, uint8_t *addr, uint32_t len, uint16_t id)
+{
+	*c = (struct vring_chain){.addr = addr, .len = len, .id = id, .slots = 1, .n_segs = 1};
+	prefetch_frame(addr);
+}
+
+/* Long chains, which a burst has few of. The arena of a burst while it fills. */
+struct arena {
+	struct vring_seg *segs;
+	unsigned int max;
+	unsigned int used;
+	unsigned int descs; /* looked at */
+};
+
+/** ring_walk_begin() - Of the next chain of a burst. */
+struct walk ring_walk_begin(struct vring_queue *vr, const struct arena *a);
+
+/** ring_walk_put() - Put a walked chain into the burst. Return: false: it does not fit behind the
+ *  others. */
+bool ring_walk_put(struct arena *a, struct vring_chain *c, const struct walk *w);
+
+/** ring_chain_set() - What a walk found out, as a chain with its segments from @seg on. */
+void ring_chain_set(struct vring_chain *c, const struct walk *w, unsigned int seg);
 
 /** ring_walk_add() - Append one descriptor's bytes. Return: false: fault set. */
 bool ring_walk_add(struct walk *w, const struct desc_copy *d);
@@ -210,15 +259,28 @@ static inline bool packed_is_avail(uint16_t flags, bool wrap)
 	return ((flags & DESC_F_AVAIL) != 0) == wrap && ((flags & DESC_F_USED) != 0) != wrap;
 }
 
-/* The two formats. split_walk: the chain that begins at @head; 0 or -EPROTO. packed_take: as
- * vring_take(), with the header's length to skip in w->skip. */
-int split_walk(struct vring_queue *vr, uint16_t head, struct walk *w);
+/* The two formats, each with what vring.h says of vring_...(). split_peek and packed_peek: at most @max
+ * chains. split_take and packed_take: w->skip is the header's length to skip. */
+unsigned int split_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
+			struct arena *a);
+unsigned int packed_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
+			 struct arena *a);
+int split_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w,
+	       struct vring_chain *chain);
 int packed_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w,
 		struct vring_chain *chain);
-unsigned int split_avail(struct vring_queue *vr);
+unsigned int split_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
+			     unsigned int n, uint8_t **addrs, struct vring_elem *elems);
+unsigned int packed_take_flat(struct vring_queue *vr, struct vring_cursor *cur,
+			      const uint32_t *need, unsigned int n, uint8_t **addrs,
+			      struct vring_elem *elems);
 bool packed_has_avail(const struct vring_queue *vr, const struct vring_cursor *cur);
+void split_prefetch(const struct vring_queue *vr, unsigned int n);
+void packed_prefetch(const struct vring_queue *vr, unsigned int n);
 void split_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n);
 void packed_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n);
+void split_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n);
+void packed_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n);
 bool split_wants_call(struct vring_queue *vr);
 bool packed_wants_call(struct vring_queue *vr);
 void split_kick(struct vring_queue *vr, bool on);

@@ -22,7 +22,7 @@ static uint16_t *avail_event(const struct vring_queue *vr)
 	return (uint16_t *)(void *)&used->ring[vr->size];
 }
 
-unsigned int split_avail(struct vring_queue *vr)
+static unsigned int split_avail(struct vring_queue *vr)
 {
 	const struct vring_avail *avail = vr->driver;
 	// pairs with the driver's write barrier between ring entry and index
@@ -37,7 +37,7 @@ unsigned int split_avail(struct vring_queue *vr)
 	return n;
 }
 
-int split_walk(struct vring_queue *vr, uint16_t head, struct walk *w)
+static int split_walk(struct vring_queue *vr, uint16_t head, struct walk *w)
 {
 	uint16_t at = head;
 
@@ -58,21 +58,197 @@ int split_walk(struct vring_queue *vr, uint16_t head, struct walk *w)
 	}
 }
 
-void split_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n)
+/* A chain that is one piece: a direct descriptor, or the header in one and the frame in another, either
+ * direct or in a table. Return: where the frame is; NULL: it is something else, walk it. */
+static uint8_t *split_flat(struct vring_queue *vr, struct window *win,
+			   const struct desc_copy *first, uint32_t *len)
+{
+	struct desc_copy d = *first;
+	uint32_t skip = vr->hdr_len;
+
+	if (d.flags == DESC_F_INDIRECT && d.len == 2 * sizeof(struct vring_desc) && vr->indirect) {
+		const uint8_t *table = ring_map(vr, win, d.addr, d.len);
+
+		if (table == NULL)
+			return NULL;
+		d = desc_read_table(table, false);
+		if (d.flags != DESC_F_NEXT || d.link != 1 || d.len != skip ||
+		    ring_map(vr, win, d.addr, d.len) == NULL)
+			return NULL;
+		d = desc_read_table(table + sizeof(struct vring_desc), false);
+		skip = 0;
+	} else if (d.flags == DESC_F_NEXT) {
+		if (d.len != skip || d.link >= vr->size || ring_map(vr, win, d.addr, d.len) == NULL)
+			return NULL;
+		d = desc_read_split(&vr->desc[d.link]);
+		skip = 0;
+	}
+	if (d.flags != 0 || d.len <= skip || d.len - skip > VRING_FRAME_MAX || vr->writable)
+		return NULL;
+	*len = d.len - skip;
+	{
+		uint8_t *addr = ring_map(vr, win, d.addr, d.len);
+
+		return addr == NULL ? NULL : addr + skip;
+	}
+}
+
+unsigned int split_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
+			struct arena *a)
+{
+	const struct vring_avail *avail = vr->driver;
+	unsigned int mask = vr->size - 1u, n, n_heads = split_avail(vr);
+	struct window win = ring_window(vr);
+
+	if (n_heads > max)
+		n_heads = max;
+	// drivers use descriptors in order: every fourth is on a line of its own
+	for (n = 0; n < n_heads; n += 4) {
+		uint16_t head = vring_read16(&avail->ring[(vr->avail.idx + n) & mask]);
+
+		__builtin_prefetch(&vr->desc[head & mask]);
+	}
+	for (n = 0; n < n_heads && a->descs < VRING_CHAIN_MAX; n++) {
+		uint16_t head = vring_read16(&avail->ring[(vr->avail.idx + n) & mask]);
+		struct vring_chain *c = &chains[n];
+		struct desc_copy d;
+		struct walk w;
+		uint32_t len;
+		uint8_t *addr;
+
+		if (head > mask) {
+			ring_fault(vr, VRING_FAULT_HEAD);
+			break;
+		}
+		d = desc_read_split(&vr->desc[head]);
+		addr = split_flat(vr, &win, &d, &len);
+		if (__builtin_expect(addr != NULL, 1)) {
+			ring_chain_flat(c, addr, len, head);
+			a->descs++;
+			continue;
+		}
+		c->id = head;
+		c->slots = 1;
+		w = ring_walk_begin(vr, a);
+		if (split_walk(vr, head, &w) != 0 || !ring_walk_put(a, c, &w))
+			break;
+		win = ring_window(vr);
+	}
+	return n;
+}
+
+/* Chains that are available at @cur, which is @ahead of the ring's own cursor. The index is on a line
+ * that the driver writes: it is looked at only when fewer than @wanted are known. */
+static unsigned int split_known(struct vring_queue *vr, const struct vring_cursor *cur,
+				unsigned int wanted)
+{
+	uint16_t ahead = (uint16_t)(cur->idx - vr->avail.idx);
+	uint16_t known = (uint16_t)(vr->avail_seen - vr->avail.idx);
+
+	if (ahead + wanted > known) {
+		known = (uint16_t)split_avail(vr);
+		if (vring_faulted(vr))
+			return 0;
+		if (known < ahead) // the index went back meanwhile
+			vr->avail_seen = cur->idx;
+	}
+	return known > ahead ? known - ahead : 0;
+}
+
+int split_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w,
+	       struct vring_chain *chain)
+{
+	const struct vring_avail *avail = vr->driver;
+	uint16_t head;
+
+	if (split_known(vr, cur, 1) == 0)
+		return vring_faulted(vr) ? -EPROTO : -EAGAIN;
+	head = vring_read16(&avail->ring[cur->idx & (vr->size - 1)]);
+	if (head >= vr->size) {
+		ring_fault(vr, VRING_FAULT_HEAD);
+		return -EPROTO;
+	}
+	chain->id = head;
+	chain->slots = 1;
+	if (split_walk(vr, head, w) != 0)
+		return -EPROTO;
+	cur->word = (uint16_t)(cur->idx + 1);
+	return 0;
+}
+
+unsigned int split_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
+			     unsigned int n, uint8_t **addrs, struct vring_elem *elems)
+{
+	const struct vring_avail *avail = vr->driver;
+	unsigned int known = split_known(vr, cur, n), mask = vr->size - 1u, i;
+	struct window win = ring_window(vr);
+
+	if (n > known)
+		n = known;
+	for (i = 0; i < n; i++) {
+		uint16_t head = vring_read16(&avail->ring[(cur->idx + i) & mask]);
+		struct desc_copy d;
+		uint8_t *addr;
+
+		if (head > mask)
+			break;
+		d = desc_read_split(&vr->desc[head]);
+		if (d.flags != DESC_F_WRITE || d.len < need[i])
+			break;
+		addr = ring_map(vr, &win, d.addr, d.len);
+		if (addr == NULL)
+			break;
+		prefetch_write(addr);
+		prefetch_write(addr + VIRTQ_LINE);
+		addrs[i] = addr;
+		elems[i] = (struct vring_elem){.len = need[i], .id = head, .slots = 1};
+	}
+	cur->word = (uint16_t)(cur->idx + i);
+	return i;
+}
+
+void split_prefetch(const struct vring_queue *vr, unsigned int n)
+{
+	const struct vring_avail *avail = vr->driver;
+
+	for (unsigned int i = 0; i < n; i += 4) {
+		uint16_t head = vring_read16(&avail->ring[(vr->avail.idx + i) & (vr->size - 1)]);
+
+		__builtin_prefetch(&vr->desc[head & (vr->size - 1)]);
+	}
+}
+
+/* Both words of a used entry in one store; an entry is 8 bytes at 4-byte alignment. */
+static inline void used_put(struct vring_used *used, unsigned int at, uint16_t id, uint32_t len)
+{
+	uint64_t word = id | (uint64_t)len << 32;
+
+	__builtin_memcpy(&used->ring[at], &word, sizeof(word));
+}
+
+static inline void split_publish(struct vring_queue *vr, unsigned int n)
 {
 	struct vring_used *used = vr->device;
-	uint16_t mask = (uint16_t)(vr->size - 1);
 
-	for (unsigned int i = 0; i < n; i++) {
-		// both words in one store; an entry is 8 bytes at 4-byte alignment
-		uint64_t word = elems[i].id | (uint64_t)elems[i].len << 32;
-
-		__builtin_memcpy(&used->ring[(vr->used_idx + i) & mask], &word, sizeof(word));
-	}
 	vr->avail.word = (uint16_t)(vr->avail.idx + n);
 	vr->used_idx = (uint16_t)(vr->used_idx + n);
 	// pairs with the driver's read barrier after it has read the index
 	__atomic_store_n(&used->idx, vr->used_idx, __ATOMIC_RELEASE);
+}
+
+void split_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		used_put(vr->device, (vr->used_idx + i) & (vr->size - 1u), elems[i].id,
+			 elems[i].len);
+	split_publish(vr, n);
+}
+
+void split_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		used_put(vr->device, (vr->used_idx + i) & (vr->size - 1u), chains[i].id, 0);
+	split_publish(vr, n);
 }
 
 bool split_wants_call(struct vring_queue *vr)
@@ -83,8 +259,6 @@ bool split_wants_call(struct vring_queue *vr)
 
 	vr->signalled = now;
 	vr->signalled_valid = true;
-	// the used index must be visible before the driver's wish is read: 2.7.7.2
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!vr->event_idx)
 		return (vring_read16(&avail->flags) & AVAIL_F_NO_INTERRUPT) == 0;
 	return !valid ||

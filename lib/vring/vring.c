@@ -79,125 +79,6 @@ bool vring_has_avail(const struct vring_queue *vr)
 	return !vring_faulted(vr) && vring_avail_at(vr, &vr->avail);
 }
 
-/* What a walk found out, as a chain with its segments from @seg on. */
-static void chain_set(struct vring_chain *c, const struct walk *w, unsigned int seg)
-{
-	c->too_long = w->overflow || w->len > VRING_FRAME_MAX;
-	c->seg = (uint16_t)seg;
-	c->n_segs = (uint16_t)w->n_segs;
-	c->len = (uint32_t)(w->len > UINT32_MAX ? UINT32_MAX : w->len);
-}
-
-static void chain_set_flat(struct vring_chain *c, const struct vring_seg *segs, unsigned int seg)
-{
-	c->too_long = false;
-	c->seg = (uint16_t)seg;
-	c->n_segs = 1;
-	c->len = segs[seg].len;
-}
-
-/* The arena of a burst while it fills. */
-struct arena {
-	struct vring_seg *segs;
-	unsigned int max;
-	unsigned int used;
-	unsigned int descs; /* looked at */
-};
-
-static struct walk walk_begin(struct vring_queue *vr, const struct arena *a)
-{
-	return (struct walk){.vr = vr,
-			     .segs = a->segs + a->used,
-			     .max_segs = a->max - a->used,
-			     .skip = vr->hdr_len};
-}
-
-/* Put a walked chain into the burst. Return: false: it does not fit behind the others. */
-static bool chain_put(struct arena *a, struct vring_chain *c, const struct walk *w)
-{
-	if (w->overflow && a->used > 0)
-		return false; // first of the next burst
-	chain_set(c, w, a->used);
-	if (c->too_long)
-		c->n_segs = 0;
-	a->descs += w->n_desc;
-	return true;
-}
-
-static unsigned int split_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
-			       struct arena *a)
-{
-	const struct vring_avail *avail = vr->driver;
-	uint16_t heads[PEEK_MAX];
-	unsigned int n, n_heads;
-
-	n_heads = split_avail(vr);
-	if (n_heads > max)
-		n_heads = max;
-	if (n_heads > PEEK_MAX)
-		n_heads = PEEK_MAX;
-	for (n = 0; n < n_heads; n++) {
-		heads[n] = vring_read16(&avail->ring[(vr->avail.idx + n) & (vr->size - 1)]);
-		__builtin_prefetch(&vr->desc[heads[n] & (vr->size - 1)]);
-	}
-	for (n = 0; n < n_heads && a->descs < VRING_CHAIN_MAX; n++) {
-		struct vring_chain *c = &chains[n];
-		struct desc_copy d;
-
-		if (heads[n] >= vr->size) {
-			ring_fault(vr, VRING_FAULT_HEAD);
-			break;
-		}
-		c->id = heads[n];
-		c->slots = 1;
-		d = desc_read_split(&vr->desc[heads[n]]);
-		if (a->used < a->max && ring_flat(vr, &d, vr->hdr_len, &a->segs[a->used])) {
-			chain_set_flat(c, a->segs, a->used);
-			a->descs++;
-		} else {
-			struct walk w = walk_begin(vr, a);
-
-			if (split_walk(vr, heads[n], &w) != 0 || !chain_put(a, c, &w))
-				break;
-		}
-		if (c->n_segs > 0)
-			__builtin_prefetch(a->segs[a->used].addr);
-		a->used += c->n_segs;
-	}
-	return n;
-}
-
-static unsigned int packed_peek(struct vring_queue *vr, struct vring_chain *chains,
-				unsigned int max, struct arena *a)
-{
-	struct vring_cursor cur = vr->avail;
-	unsigned int n;
-
-	for (n = 0; n < max && a->descs < VRING_CHAIN_MAX; n++) {
-		struct vring_chain *c = &chains[n];
-		struct desc_copy d = desc_read_packed(&vr->pdesc[cur.idx]);
-
-		if (!packed_is_avail(d.flags, cur.wrap))
-			break;
-		if (a->used < a->max && ring_flat(vr, &d, vr->hdr_len, &a->segs[a->used])) {
-			c->id = d.link;
-			c->slots = 1;
-			chain_set_flat(c, a->segs, a->used);
-			packed_advance(vr, &cur, 1);
-			a->descs++;
-		} else {
-			struct walk w = walk_begin(vr, a);
-
-			if (packed_take(vr, &cur, &w, c) != 0 || !chain_put(a, c, &w))
-				break;
-		}
-		if (c->n_segs > 0)
-			__builtin_prefetch(a->segs[a->used].addr);
-		a->used += c->n_segs;
-	}
-	return n;
-}
-
 unsigned int vring_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
 			struct vring_seg *segs, unsigned int n_segs)
 {
@@ -205,44 +86,9 @@ unsigned int vring_peek(struct vring_queue *vr, struct vring_chain *chains, unsi
 
 	if (vring_faulted(vr))
 		return 0;
+	if (max > PEEK_MAX)
+		max = PEEK_MAX;
 	return vr->packed ? packed_peek(vr, chains, max, &a) : split_peek(vr, chains, max, &a);
-}
-
-static int split_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w,
-		      struct vring_chain *chain)
-{
-	const struct vring_avail *avail = vr->driver;
-	struct desc_copy d;
-	uint16_t ahead, head;
-
-	// the index is on a line that the driver writes: look at it only when what is known is used up
-	ahead = (uint16_t)(cur->idx - vr->avail.idx);
-	if (ahead >= (uint16_t)(vr->avail_seen - vr->avail.idx)) {
-		unsigned int n = split_avail(vr);
-
-		if (vring_faulted(vr))
-			return -EPROTO;
-		if (n <= ahead) {
-			vr->avail_seen = cur->idx; // even if the index went back meanwhile
-			return -EAGAIN;
-		}
-	}
-	head = vring_read16(&avail->ring[cur->idx & (vr->size - 1)]);
-	if (head >= vr->size) {
-		ring_fault(vr, VRING_FAULT_HEAD);
-		return -EPROTO;
-	}
-	chain->id = head;
-	chain->slots = 1;
-	d = desc_read_split(&vr->desc[head]);
-	if (w->max_segs > 0 && ring_flat(vr, &d, 0, w->segs)) {
-		w->n_segs = 1;
-		w->len = w->segs[0].len;
-	} else if (split_walk(vr, head, w) != 0) {
-		return -EPROTO;
-	}
-	cur->word = (uint16_t)(cur->idx + 1);
-	return 0;
 }
 
 int vring_take(struct vring_queue *vr, struct vring_cursor *cur, struct vring_seg *segs,
@@ -261,28 +107,26 @@ int vring_take(struct vring_queue *vr, struct vring_cursor *cur, struct vring_se
 		*cur = start;
 		return -ENOBUFS;
 	}
-	chain_set(chain, &w, 0);
+	ring_chain_set(chain, &w, 0);
 	chain->too_long = false;
 	return 0;
 }
 
+unsigned int vring_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
+			     unsigned int n, uint8_t **addrs, struct vring_elem *elems)
+{
+	if (vring_faulted(vr))
+		return 0;
+	return vr->packed ? packed_take_flat(vr, cur, need, n, addrs, elems)
+			  : split_take_flat(vr, cur, need, n, addrs, elems);
+}
+
 void vring_prefetch(const struct vring_queue *vr, unsigned int n)
 {
-	const struct vring_avail *avail = vr->driver;
-
-	if (vr->packed) {
-		for (unsigned int i = 0; i < n; i += 4) { // four to a line
-			unsigned int at = vr->avail.idx + i;
-
-			__builtin_prefetch(&vr->pdesc[at < vr->size ? at : 0]);
-		}
-		return;
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		uint16_t head = vring_read16(&avail->ring[(vr->avail.idx + i) & (vr->size - 1)]);
-
-		__builtin_prefetch(&vr->desc[head & (vr->size - 1)]);
-	}
+	if (vr->packed)
+		packed_prefetch(vr, n);
+	else
+		split_prefetch(vr, n);
 }
 
 void vring_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n)
@@ -293,6 +137,16 @@ void vring_complete(struct vring_queue *vr, const struct vring_elem *elems, unsi
 		packed_complete(vr, elems, n);
 	else
 		split_complete(vr, elems, n);
+}
+
+void vring_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n)
+{
+	if (n == 0)
+		return;
+	if (vr->packed)
+		packed_complete_read(vr, chains, n);
+	else
+		split_complete_read(vr, chains, n);
 }
 
 bool vring_call_wanted(struct vring_queue *vr)

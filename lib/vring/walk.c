@@ -96,3 +96,36 @@ bool ring_walk_indirect(struct walk *w, const struct desc_copy *d)
 		i = e.link;
 	}
 }
+
+struct walk ring_walk_begin(struct vring_queue *vr, const struct arena *a)
+{
+	return (struct walk){.vr = vr,
+			     .segs = a->segs + a->used,
+			     .max_segs = a->max - a->used,
+			     .skip = vr->hdr_len};
+}
+
+void ring_chain_set(struct vring_chain *c, const struct walk *w, unsigned int seg)
+{
+	c->too_long = w->overflow || w->len > VRING_FRAME_MAX;
+	c->addr = w->n_segs > 0 ? w->segs[0].addr : NULL;
+	c->seg = (uint16_t)seg;
+	c->n_segs = (uint16_t)w->n_segs;
+	c->len = (uint32_t)(w->len > UINT32_MAX ? UINT32_MAX : w->len);
+}
+
+bool ring_walk_put(struct arena *a, struct vring_chain *c, const struct walk *w)
+{
+	if (w->overflow && a->used > 0)
+		return false; // first of the next burst
+	ring_chain_set(c, w, a->used);
+	a->descs += w->n_desc;
+	if (c->too_long)
+		c->n_segs = 0;
+	if (c->n_segs == 0)
+		return true;
+	prefetch_frame(c->addr);
+	if (c->n_segs > 1)
+		a->used += c->n_segs;
+	return true;
+}

@@ -30,7 +30,7 @@ class Testpmd(Child):
     def __init__(self, vdevs, args=(), eal=(), name="testpmd", memory=None, placement=None):
         exe = shutil.which("dpdk-testpmd")
         if not exe:
-            raise Skip("dpdk-testpmd is not installed (package dpdk)")
+            raise Skip("dpdk-testpmd is not installed (package dpdk-dev)")
         Testpmd._count += 1
         argv = [exe, "--lcores", placement or lcores(), "--no-pci",
                 "--file-prefix", f"func{os.getpid()}-{Testpmd._count}"]

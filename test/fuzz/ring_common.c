@@ -211,10 +211,13 @@ static void chain_check(const struct rig *r, const struct vring_chain *c, unsign
 
 	CHECK(c->slots >= 1 && c->slots <= (r->packed ? r->p.size : 1));
 	CHECK(r->packed || c->id < r->p.size);
-	CHECK(c->seg == used && c->seg + c->n_segs <= n_segs);
+	if (c->n_segs > 1)
+		CHECK(c->seg == used && c->seg + c->n_segs <= n_segs);
 	for (unsigned int i = 0; i < c->n_segs; i++) {
-		seg_check(r, &r->segs[c->seg + i]);
-		sum += r->segs[c->seg + i].len;
+		struct vring_seg s = vring_chain_seg(c, r->segs, i);
+
+		seg_check(r, &s);
+		sum += s.len;
 	}
 	if (c->too_long)
 		CHECK(c->n_segs == 0 && (c->len > VRING_FRAME_MAX || used == 0));
@@ -225,8 +228,9 @@ static void chain_check(const struct rig *r, const struct vring_chain *c, unsign
 static void touch(struct rig *r, const struct vring_chain *c)
 {
 	for (unsigned int i = 0; i < c->n_segs; i++) {
-		volatile uint8_t *p = r->segs[c->seg + i].addr;
-		uint32_t len = r->segs[c->seg + i].len;
+		struct vring_seg s = vring_chain_seg(c, r->segs, i);
+		volatile uint8_t *p = s.addr;
+		uint32_t len = s.len;
 
 		if (r->p.writable) {
 			p[0] = 0x5a;
@@ -259,7 +263,7 @@ static void step_peek(struct rig *r)
 	CHECK(r->packed || n <= r->p.size);
 	for (unsigned int i = 0; i < n; i++) {
 		chain_check(r, &r->chains[i], used, n_segs);
-		used += r->chains[i].n_segs;
+		used += r->chains[i].n_segs > 1 ? r->chains[i].n_segs : 0;
 		r->taken[i] = (struct vring_elem){.len = r->chains[i].len,
 						  .id = r->chains[i].id,
 						  .slots = r->chains[i].slots};

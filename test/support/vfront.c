@@ -85,7 +85,7 @@ static struct vlane_params lane_params(const struct vfront *f, unsigned int inde
 
 static int create_memory(struct vfront *f)
 {
-	size_t bytes = 64 * 1024;
+	size_t bytes = 64 * 1024 + f->p.extra_bytes;
 	int ret;
 
 	for (unsigned int i = 0; i < 2u * f->p.pairs; i++) {

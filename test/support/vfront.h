@@ -47,6 +47,7 @@ struct vfront_params {
 	uint32_t n_slots;       /* buffers for each ring; default its size, at most 256 */
 	uint32_t indirect_max;  /* entries of an indirect table; default 24 if negotiated */
 	unsigned int regions;   /* of memory; default 1 */
+	size_t extra_bytes;     /* of the first region, for the caller to hand out; default none */
 	bool no_holes;          /* regions touch one another */
 	bool hugetlb;
 	bool no_rings;  /* stop after SET_MEM_TABLE */

@@ -308,11 +308,11 @@ size_t drv_gather(const struct vring_chain *c, const struct vring_seg *segs, uin
 	size_t n = 0;
 
 	for (unsigned int i = 0; i < c->n_segs; i++) {
-		const struct vring_seg *s = &segs[c->seg + i];
+		struct vring_seg s = vring_chain_seg(c, segs, i);
 
-		assert(s->len > 0 && n + s->len <= room);
-		memcpy(out + n, s->addr, s->len);
-		n += s->len;
+		assert(s.len > 0 && n + s.len <= room);
+		memcpy(out + n, s.addr, s.len);
+		n += s.len;
 	}
 	return n;
 }
@@ -321,10 +321,10 @@ void drv_scatter(const struct vring_chain *c, const struct vring_seg *segs, cons
 		 size_t len)
 {
 	for (unsigned int i = 0; i < c->n_segs && len > 0; i++) {
-		const struct vring_seg *s = &segs[c->seg + i];
-		size_t now = s->len < len ? s->len : len;
+		struct vring_seg s = vring_chain_seg(c, segs, i);
+		size_t now = s.len < len ? s.len : len;
 
-		memcpy(s->addr, in, now);
+		memcpy(s.addr, in, now);
 		in += now;
 		len -= now;
 	}

@@ -84,16 +84,26 @@ struct vring_cursor {
 	};
 };
 
-/* A chain that was taken. */
+/* A chain that was taken. Its bytes are where @addr says if it is one piece, as most are, else in the
+ * pieces from @seg on of the caller's array. */
 struct vring_chain {
-	uint32_t len; /* bytes in its segments (after the skipped header) */
-	uint16_t seg; /* first of its segments in the caller's array */
-	uint16_t n_segs;
+	uint8_t *addr;  /* first of its bytes (after the skipped header); not set if it has none */
+	uint32_t len;   /* bytes in its segments (after the skipped header) */
 	uint16_t id;    /* split: head descriptor; packed: buffer id */
 	uint16_t slots; /* ring slots it takes: split 1, packed its direct descriptors */
-	bool too_long;  /* more bytes than VRING_FRAME_MAX, or more segments than the caller's array
-			  * holds when empty: it has no segments and can only be completed */
+	uint16_t n_segs;
+	uint16_t seg;  /* n_segs > 1: first of its segments in the caller's array */
+	bool too_long; /* more bytes than VRING_FRAME_MAX, or more segments than the caller's array
+			 * holds when empty: it has no segments and can only be completed */
 };
+
+/** vring_chain_seg() - Segment @i of a chain. @segs: the array that it was taken with. */
+static inline struct vring_seg vring_chain_seg(const struct vring_chain *c,
+					       const struct vring_seg *segs, unsigned int i)
+{
+	return c->n_segs == 1 ? (struct vring_seg){.addr = c->addr, .len = c->len}
+			      : segs[c->seg + i];
+}
 
 /* A chain to hand back. */
 struct vring_elem {
@@ -174,9 +184,11 @@ bool vring_has_avail(const struct vring_queue *vr);
 
 /**
  * vring_peek() - Take up to @max chains from the ring's own cursor on, without moving it. Chains of
- * many descriptors end it early, so that what it costs is bounded.
+ * many descriptors end it early, so that what it costs is bounded. The first lines of their bytes are
+ * on their way into the cache when it returns.
  * @chains: filled. The header (hdr_len bytes) is skipped: a chain that is shorter has len 0.
- * @segs, @n_segs: the arena; a chain that does not fit into what is left of it ends the burst.
+ * @segs, @n_segs: the arena; a chain that does not fit into what is left of it ends the burst. A chain
+ *                 of one piece takes nothing of it.
  * Return: chains taken; 0 when there is none or the ring is faulted. Chains before a bad one are
  *         returned, and the fault is set.
  */
@@ -185,14 +197,25 @@ unsigned int vring_peek(struct vring_queue *vr, struct vring_chain *chains, unsi
 
 /**
  * vring_take() - Take one writable chain at @cur and move @cur behind it.
- * @segs, @n_segs: room for its segments; chain->seg is 0.
+ * @segs, @n_segs: room for its segments, whatever their number; chain->seg is 0.
  * Return: 0; -EAGAIN when none is available; -ENOBUFS when its segments do not fit (then @cur has
  *         not moved); -EPROTO when the ring is faulted (now or before).
  */
 int vring_take(struct vring_queue *vr, struct vring_cursor *cur, struct vring_seg *segs,
 	       unsigned int n_segs, struct vring_chain *chain);
 
-/** vring_prefetch() - vring_take() is going to be called for about @n chains from the cursor on: have
+/**
+ * vring_take_flat() - Take writable chains at @cur for a run of frames, one each, as long as they are
+ * what they nearly always are: one direct descriptor, in one piece, with room for the frame. @cur moves
+ * behind them; their first lines are on their way into the cache, to be written.
+ * @need: bytes for each frame, its header included; @n of them.
+ * @addrs: filled, where each frame goes. @elems: filled, as vring_complete() wants them.
+ * Return: how many were taken. If fewer than @n, vring_take() finds out why.
+ */
+unsigned int vring_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
+			     unsigned int n, uint8_t **addrs, struct vring_elem *elems);
+
+/** vring_prefetch() - Chains are going to be taken, about @n from the ring's own cursor on: have
  *  their descriptors come. */
 void vring_prefetch(const struct vring_queue *vr, unsigned int n);
 
@@ -202,9 +225,19 @@ void vring_prefetch(const struct vring_queue *vr, unsigned int n);
  */
 void vring_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n);
 
+/** vring_complete_read() - The same for chains as vring_peek() gave them: nothing was written. */
+void vring_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n);
+
+/** vring_fence() - What was completed, in any ring, is visible before any driver's wish is read. Due
+ *  between the two; one for all rings is enough. virtio 1.2, 2.7.7.2 and 2.8.21.1. */
+static inline void vring_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 /**
  * vring_call_wanted() - Does the driver ask for an interrupt after what was completed since the
- * last time this was asked? Only then is vring_call() due, at most once.
+ * last time this was asked? Only then is vring_call() due, at most once. After vring_fence().
  */
 bool vring_call_wanted(struct vring_queue *vr);
 
