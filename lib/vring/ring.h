@@ -207,10 +207,11 @@ static inline void prefetch_frame(const uint8_t *addr)
 	__builtin_prefetch(addr + VIRTQ_LINE - 1);
 }
 
-/** ring_chain_flat() - A chain of one piece, which takes one slot. */
-static inline void ring_chain_flat(struct vring_chain *c, uint8_t *addr, uint32_t len, uint16_t id)
+/** ring_chain_flat() - A chain of one piece. */
+static inline void ring_chain_flat(struct vring_chain *c, uint8_t *addr, uint32_t len, uint16_t id,
+				   uint16_t slots)
 {
-	*c = (struct vring_chain){.addr = addr, .len = len, .id = id, .slots = 1, .n_segs = 1};
+	*c = (struct vring_chain){.addr = addr, .len = len, .id = id, .slots = slots, .n_segs = 1};
 	prefetch_frame(addr);
 }
 

@@ -58,81 +58,97 @@ static int split_walk(struct vring_queue *vr, uint16_t head, struct walk *w)
 	}
 }
 
-/* A chain that is one piece: a direct descriptor, or the header in one and the frame in another, either
- * direct or in a table. Return: where the frame is; NULL: it is something else, walk it. */
-static uint8_t *split_flat(struct vring_queue *vr, struct window *win,
-			   const struct desc_copy *first, uint32_t *len)
+/* The header in one descriptor and the frame in another, which is direct or in a table: one piece. @d: the
+ * first of them. Return: where the frame is; NULL: it is something else, walk it. */
+static uint8_t *split_pair(struct vring_queue *vr, struct window *win, struct desc_copy d,
+			   uint32_t *len)
 {
-	struct desc_copy d = *first;
-	uint32_t skip = vr->hdr_len;
+	if ((d.flags & DESC_F_NEXT) == 0) {
+		const uint8_t *table;
 
-	if (d.flags == DESC_F_INDIRECT && d.len == 2 * sizeof(struct vring_desc) && vr->indirect) {
-		const uint8_t *table = ring_map(vr, win, d.addr, d.len);
-
+		if (d.len != 2 * sizeof(struct vring_desc) || !vr->indirect)
+			return NULL;
+		table = ring_map(vr, win, d.addr, d.len);
 		if (table == NULL)
 			return NULL;
 		d = desc_read_table(table, false);
-		if (d.flags != DESC_F_NEXT || d.link != 1 || d.len != skip ||
+		if (d.flags != DESC_F_NEXT || d.link != 1 || d.len != vr->hdr_len ||
 		    ring_map(vr, win, d.addr, d.len) == NULL)
 			return NULL;
 		d = desc_read_table(table + sizeof(struct vring_desc), false);
-		skip = 0;
-	} else if (d.flags == DESC_F_NEXT) {
-		if (d.len != skip || d.link >= vr->size || ring_map(vr, win, d.addr, d.len) == NULL)
+	} else {
+		if (d.len != vr->hdr_len || d.link >= vr->size ||
+		    ring_map(vr, win, d.addr, d.len) == NULL)
 			return NULL;
 		d = desc_read_split(&vr->desc[d.link]);
-		skip = 0;
 	}
-	if (d.flags != 0 || d.len <= skip || d.len - skip > VRING_FRAME_MAX || vr->writable)
+	if (d.flags != 0 || d.len == 0 || d.len > VRING_FRAME_MAX)
 		return NULL;
-	*len = d.len - skip;
-	{
-		uint8_t *addr = ring_map(vr, win, d.addr, d.len);
+	*len = d.len;
+	return ring_map(vr, win, d.addr, d.len);
+}
 
-		return addr == NULL ? NULL : addr + skip;
+/* A chain that is not one direct descriptor. Return: false: the burst ends before it. */
+static bool split_peek_other(struct vring_queue *vr, struct window *win, uint16_t head,
+			     const struct desc_copy *d, struct vring_chain *c, struct arena *a)
+{
+	struct walk w;
+
+	if (!vr->writable && (d->flags == DESC_F_NEXT || d->flags == DESC_F_INDIRECT)) {
+		uint32_t len;
+		uint8_t *addr = split_pair(vr, win, *d, &len);
+
+		if (addr != NULL) {
+			ring_chain_flat(c, addr, len, head, 1);
+			return true;
+		}
 	}
+	c->id = head;
+	c->slots = 1;
+	w = ring_walk_begin(vr, a);
+	if (split_walk(vr, head, &w) != 0 || !ring_walk_put(a, c, &w))
+		return false;
+	*win = ring_window(vr);
+	return true;
 }
 
 unsigned int split_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
 			struct arena *a)
 {
-	const struct vring_avail *avail = vr->driver;
-	unsigned int mask = vr->size - 1u, n, n_heads = split_avail(vr);
+	unsigned int n, n_heads = split_avail(vr), mask = vr->size - 1u, at = vr->avail.idx;
+	const uint16_t *ring = ((const struct vring_avail *)vr->driver)->ring;
+	const struct vring_desc *desc = vr->desc;
+	uint16_t plain = vr->writable ? DESC_F_WRITE : 0;
 	struct window win = ring_window(vr);
+	uint32_t skip = vr->hdr_len;
 
 	if (n_heads > max)
 		n_heads = max;
 	// drivers use descriptors in order: every fourth is on a line of its own
-	for (n = 0; n < n_heads; n += 4) {
-		uint16_t head = vring_read16(&avail->ring[(vr->avail.idx + n) & mask]);
-
-		__builtin_prefetch(&vr->desc[head & mask]);
-	}
+	for (n = 0; n < n_heads; n += 4)
+		__builtin_prefetch(&desc[vring_read16(&ring[(at + n) & mask]) & mask]);
 	for (n = 0; n < n_heads && a->descs < VRING_CHAIN_MAX; n++) {
-		uint16_t head = vring_read16(&avail->ring[(vr->avail.idx + n) & mask]);
-		struct vring_chain *c = &chains[n];
+		uint16_t head = vring_read16(&ring[(at + n) & mask]);
 		struct desc_copy d;
-		struct walk w;
-		uint32_t len;
-		uint8_t *addr;
 
 		if (head > mask) {
 			ring_fault(vr, VRING_FAULT_HEAD);
 			break;
 		}
-		d = desc_read_split(&vr->desc[head]);
-		addr = split_flat(vr, &win, &d, &len);
-		if (__builtin_expect(addr != NULL, 1)) {
-			ring_chain_flat(c, addr, len, head);
-			a->descs++;
-			continue;
+		d = desc_read_split(&desc[head]);
+		if (__builtin_expect(d.flags == plain && d.len > skip &&
+					     d.len - skip <= VRING_FRAME_MAX,
+				     1)) {
+			uint8_t *addr = ring_map(vr, &win, d.addr, d.len);
+
+			if (__builtin_expect(addr != NULL, 1)) {
+				ring_chain_flat(&chains[n], addr + skip, d.len - skip, head, 1);
+				a->descs++;
+				continue;
+			}
 		}
-		c->id = head;
-		c->slots = 1;
-		w = ring_walk_begin(vr, a);
-		if (split_walk(vr, head, &w) != 0 || !ring_walk_put(a, c, &w))
+		if (!split_peek_other(vr, &win, head, &d, &chains[n], a))
 			break;
-		win = ring_window(vr);
 	}
 	return n;
 }
@@ -179,20 +195,22 @@ int split_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w,
 unsigned int split_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
 			     unsigned int n, uint8_t **addrs, struct vring_elem *elems)
 {
-	const struct vring_avail *avail = vr->driver;
+	const uint16_t *ring = ((const struct vring_avail *)vr->driver)->ring;
 	unsigned int known = split_known(vr, cur, n), mask = vr->size - 1u, i;
+	const struct vring_desc *desc = vr->desc;
 	struct window win = ring_window(vr);
+	unsigned int at = cur->idx;
 
 	if (n > known)
 		n = known;
 	for (i = 0; i < n; i++) {
-		uint16_t head = vring_read16(&avail->ring[(cur->idx + i) & mask]);
+		uint16_t head = vring_read16(&ring[(at + i) & mask]);
 		struct desc_copy d;
 		uint8_t *addr;
 
 		if (head > mask)
 			break;
-		d = desc_read_split(&vr->desc[head]);
+		d = desc_read_split(&desc[head]);
 		if (d.flags != DESC_F_WRITE || d.len < need[i])
 			break;
 		addr = ring_map(vr, &win, d.addr, d.len);
@@ -203,7 +221,7 @@ unsigned int split_take_flat(struct vring_queue *vr, struct vring_cursor *cur, c
 		addrs[i] = addr;
 		elems[i] = (struct vring_elem){.len = need[i], .id = head, .slots = 1};
 	}
-	cur->word = (uint16_t)(cur->idx + i);
+	cur->word = (uint16_t)(at + i);
 	return i;
 }
 
@@ -238,16 +256,21 @@ static inline void split_publish(struct vring_queue *vr, unsigned int n)
 
 void split_complete(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n)
 {
+	unsigned int mask = vr->size - 1u, at = vr->used_idx;
+	struct vring_used *used = vr->device;
+
 	for (unsigned int i = 0; i < n; i++)
-		used_put(vr->device, (vr->used_idx + i) & (vr->size - 1u), elems[i].id,
-			 elems[i].len);
+		used_put(used, (at + i) & mask, elems[i].id, elems[i].len);
 	split_publish(vr, n);
 }
 
 void split_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n)
 {
+	unsigned int mask = vr->size - 1u, at = vr->used_idx;
+	struct vring_used *used = vr->device;
+
 	for (unsigned int i = 0; i < n; i++)
-		used_put(vr->device, (vr->used_idx + i) & (vr->size - 1u), chains[i].id, 0);
+		used_put(used, (at + i) & mask, chains[i].id, 0);
 	split_publish(vr, n);
 }
 

@@ -125,6 +125,26 @@ inlined bool take(struct vload_ring *r, bool packed, uint16_t end, uint16_t *id,
 	return true;
 }
 
+/* The buffer that comes back AHEAD entries later: have its lines come, to be written or read. The entry may
+ * be an old one; that costs a line, no more. */
+#define AHEAD 8u
+
+inlined const uint8_t *coming(const struct vload_ring *r, bool packed, unsigned int per_buf)
+{
+	unsigned int at = r->used + AHEAD, id;
+
+	if (packed)
+		id = r->q->pdesc[at < r->size ? at : at - r->size].id;
+	else
+		id = r->q->used->ring[at & (r->size - 1u)].id;
+	return r->bufs + (size_t)(id / per_buf) * r->stride;
+}
+
+inlined void prefetch_write(const uint8_t *p)
+{
+	__asm__ volatile("prefetchw (%0)" : : "r"(p));
+}
+
 inlined uint16_t used_end(const struct vload_ring *r, bool packed)
 {
 	return packed ? 0 : __atomic_load_n(&r->q->used->idx, __ATOMIC_ACQUIRE);
@@ -206,6 +226,10 @@ inlined unsigned int send_batch(struct vload *v, bool packed, enum vload_shape s
 	uint32_t len;
 
 	while (n < BATCH && take(r, packed, end, &id, &len, slots_of(packed, shape))) {
+		const uint8_t *next = coming(r, packed, !packed && shape == VLOAD_TWO ? 2 : 1);
+
+		prefetch_write(next);
+		prefetch_write(next + LINE);
 		send_frame(v, id, packed, shape);
 		n++;
 	}
@@ -231,6 +255,7 @@ inlined unsigned int receive_batch(struct vload *v, bool packed)
 		uint64_t flags, dst;
 		uint16_t n_buffers, type;
 
+		__builtin_prefetch(coming(r, packed, 1));
 		bytes += len;
 		n++;
 		if (more > 0) { // goes on a frame that began in another buffer
