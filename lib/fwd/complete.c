@@ -151,6 +151,18 @@ void fwd_abandon(struct fwd_worker *w)
 	}
 }
 
+/* What came from a NIC and was not handed to one. */
+static void mbufs_free(struct fwd_worker *w)
+{
+	if (w->gone == 0) {
+		rte_pktmbuf_free_bulk(w->mbufs, w->cut);
+		return;
+	}
+	for (unsigned int i = 0; i < w->cut; i++)
+		if (!(w->gone >> i & 1))
+			rte_pktmbuf_free(w->mbufs[i]);
+}
+
 void fwd_complete(struct fwd_worker *w)
 {
 	if (w->src_ring != NULL)
@@ -181,7 +193,5 @@ void fwd_complete(struct fwd_worker *w)
 	notify(w);
 	count_rx(w);
 	if (w->src_ring == NULL)
-		for (unsigned int i = 0; i < w->cut; i++)
-			if (!(w->gone >> i & 1))
-				rte_pktmbuf_free(w->mbufs[i]);
+		mbufs_free(w);
 }

@@ -13,9 +13,17 @@
 #define FRAME_MIN 60  /* without the checksum */
 #define LEND_MIN  512 /* mbufs a pool must have left for its own port before others hold them */
 
-/* Fill mbufs, chained as needed, with a frame. Return: NULL when the pool is empty. */
-static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool *pool,
-				  unsigned int frame)
+/* Source: 802.3-2018, 4.2.3.3; and devices stop a queue for a shorter one. */
+static void pad(struct rte_mbuf *m, uint32_t len)
+{
+	memset(rte_pktmbuf_mtod_offset(m, uint8_t *, len), 0, FRAME_MIN - len);
+	m->data_len = FRAME_MIN;
+	m->pkt_len = FRAME_MIN;
+}
+
+/* Fill a chain of mbufs with a frame longer than one holds. Return: NULL when the pool is empty. */
+static struct rte_mbuf *mbuf_chain(const struct fwd_worker *w, struct rte_mempool *pool,
+				   unsigned int frame)
 {
 	const struct vring_chain *f = &w->frames[frame];
 	struct vring_seg segs[1 + VRING_FRAME_MAX / 1024];
@@ -23,7 +31,7 @@ static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool
 	struct rte_mbuf *head = NULL, *last = NULL;
 	uint32_t left = f->len;
 
-	do { // at least once: a runt never gets here
+	while (left > 0) {
 		struct rte_mbuf *m = at.n_segs < RTE_DIM(segs) ? rte_pktmbuf_alloc(pool) : NULL;
 		uint16_t len;
 
@@ -43,17 +51,71 @@ static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool
 		}
 		last = m;
 		left -= len;
-	} while (left > 0);
-	if (f->len < FRAME_MIN) { // 802.3-2018, 4.2.3.3; and devices stop a queue for a shorter one
-		memset(segs[0].addr + f->len, 0, FRAME_MIN - f->len);
-		head->data_len = FRAME_MIN;
 	}
-	head->pkt_len = RTE_MAX(f->len, (uint32_t)FRAME_MIN);
-	if (head->nb_segs == 1)
-		w->kernels->copy_frame(segs[0].addr, f, w->segs, w->snaps[frame]);
-	else
-		out_frame(&at, f, w->segs, w->snaps[frame], FWD_SNAP);
+	head->pkt_len = f->len;
+	out_frame(&at, f, w->segs, w->snaps[frame], FWD_SNAP);
 	return head;
+}
+
+/*
+ * Frames of the list from @k on that each fit into one mbuf, which are taken from the pool together (the
+ * call for one mbuf costs as much as that for a burst: XXX cycles a frame). Return: how many were filled;
+ * 0 also when the pool has fewer than that.
+ */
+static unsigned int mbufs_fill(struct fwd_worker *w, const struct dest *d, unsigned int k,
+			       uint32_t longest)
+{
+	struct rte_mbuf **mbufs = (struct rte_mbuf **)&w->outs[w->n_outs];
+	const uint8_t *list = d->list + k;
+	uint8_t *addrs[FWD_BURST];
+	struct fwd_run run = {
+		.frames = w->frames,
+		.segs = w->segs,
+		.snaps = w->snaps,
+		.list = list,
+		.addrs = addrs,
+	};
+	unsigned int max = RTE_MIN(d->n - k, FWD_OUTS - w->n_outs), n = 0;
+
+	while (n < max && list[n] < w->cut && w->frames[list[n]].len <= longest)
+		n++;
+	if (n == 0 || rte_pktmbuf_alloc_bulk(d->port->pool, mbufs, n) != 0)
+		return 0;
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t len = w->frames[list[i]].len;
+
+		mbufs[i]->data_len = (uint16_t)len;
+		mbufs[i]->pkt_len = len;
+		addrs[i] = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
+	}
+	run.n = n;
+	w->kernels->copy_run(&run);
+	for (unsigned int i = 0; i < n; i++)
+		if (unlikely(w->frames[list[i]].len < FRAME_MIN))
+			pad(mbufs[i], w->frames[list[i]].len);
+	memcpy(&w->out_frame[w->n_outs], list, n);
+	w->n_outs += n;
+	return n;
+}
+
+/* The same for one frame of any length. */
+static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool *pool,
+				  unsigned int frame)
+{
+	const struct vring_chain *f = &w->frames[frame];
+	struct rte_mbuf *m;
+
+	if (f->len + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(pool))
+		return mbuf_chain(w, pool, frame);
+	m = rte_pktmbuf_alloc(pool);
+	if (m == NULL)
+		return NULL;
+	m->data_len = (uint16_t)f->len;
+	m->pkt_len = f->len;
+	w->kernels->copy_frame(rte_pktmbuf_mtod(m, uint8_t *), f, w->segs, w->snaps[frame]);
+	if (f->len < FRAME_MIN)
+		pad(m, f->len);
+	return m;
 }
 
 /* Are @n left in the pool itself? The workers' caches do not count: adding them up takes a line each. */
@@ -84,36 +146,44 @@ static struct rte_mbuf *mbuf_for(struct fwd_worker *w, const struct dest *d, uns
 	return m;
 }
 
+/* One frame. Return: false: the burst ends here. */
+static bool deliver_frame(struct fwd_worker *w, struct dest *d, unsigned int i, bool may_lend)
+{
+	struct rte_mbuf *m;
+
+	if (w->n_outs == FWD_OUTS)
+		return !fwd_crowded(w, i) && fwd_drop(w, d, i, STATS_TX_FULL);
+	m = mbuf_for(w, d, i, may_lend);
+	if (m == NULL)
+		return fwd_drop(w, d, i, STATS_TX_NO_MBUF);
+	w->out_frame[w->n_outs] = (uint8_t)i;
+	w->outs[w->n_outs++].mbuf = m;
+	return true;
+}
+
 void fwd_deliver_eth(struct fwd_worker *w, struct dest *d)
 {
 	uint32_t room = rte_pktmbuf_data_room_size(d->port->pool) - RTE_PKTMBUF_HEADROOM;
 	uint32_t longest = RTE_MIN(d->link->max_frame, w->map->max_frame);
 	bool may_lend = w->src_ring == NULL && pool_has(w->src->port->pool, LEND_MIN);
+	unsigned int k = 0;
 
-	for (unsigned int k = 0; k < d->n; k++) {
+	while (k < d->n && d->list[k] < w->cut) {
 		unsigned int i = d->list[k];
-		const struct vring_chain *f = &w->frames[i];
-		struct rte_mbuf *m;
+		uint32_t len = w->frames[i].len;
+		unsigned int done = 0;
 
-		if (i >= w->cut)
-			break;
-		if (f->len > longest || (f->len > room && !d->link->eth_multi_seg)) {
+		if (w->src_ring != NULL)
+			done = mbufs_fill(w, d, k, RTE_MIN(room, longest));
+		k += done;
+		if (done > 0)
+			continue;
+		k++;
+		if (len > longest || (len > room && !d->link->eth_multi_seg)) {
 			if (!fwd_drop(w, d, i, STATS_TX_TOO_LONG))
 				break;
-			continue;
+		} else if (!deliver_frame(w, d, i, may_lend)) {
+			break;
 		}
-		if (w->n_outs == FWD_OUTS) {
-			if (fwd_crowded(w, i) || !fwd_drop(w, d, i, STATS_TX_FULL))
-				break;
-			continue;
-		}
-		m = mbuf_for(w, d, i, may_lend);
-		if (m == NULL) {
-			if (!fwd_drop(w, d, i, STATS_TX_NO_MBUF))
-				break;
-			continue;
-		}
-		w->out_frame[w->n_outs] = (uint8_t)i;
-		w->outs[w->n_outs++].mbuf = m;
 	}
 }

@@ -90,20 +90,32 @@ static void copy_frame(uint8_t *dst, const struct vring_chain *f, const struct v
 	copy(dst, f, segs, snap);
 }
 
-static void copy_run(const struct fwd_run *r)
+static inline __attribute__((always_inline)) void copy_all(const struct fwd_run *r,
+							    unsigned int hdr_len)
 {
 	for (unsigned int k = 0; k < r->n; k++) {
 		unsigned int i = r->list[k];
 		uint8_t *dst = r->addrs[k];
 
 		// no offloads are negotiated: virtio 1.2, 5.1.6.4.1 asks for zeros, and one buffer
-		*(u64 *)dst = 0;
-		if (r->hdr_len == 12)
+		if (hdr_len >= 10)
+			*(u64 *)dst = 0;
+		if (hdr_len == 12)
 			*(u32 *)(dst + 8) = 1u << 16;
-		else
+		else if (hdr_len == 10)
 			*(u16 *)(dst + 8) = 0;
-		copy(dst + r->hdr_len, &r->frames[i], r->segs, r->snaps[i]);
+		copy(dst + hdr_len, &r->frames[i], r->segs, r->snaps[i]);
 	}
+}
+
+static void copy_run(const struct fwd_run *r)
+{
+	if (r->hdr_len == 12)
+		copy_all(r, 12);
+	else if (r->hdr_len == 10)
+		copy_all(r, 10);
+	else
+		copy_all(r, 0);
 }
 
 const struct fwd_kernels FWD_KERNELS = {

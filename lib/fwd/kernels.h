@@ -22,7 +22,7 @@ struct fwd_run {
 	const uint8_t *list;   /* which of them, in order */
 	uint8_t *const *addrs; /* where each goes, its virtio-net header first */
 	unsigned int n;
-	uint8_t hdr_len; /* 10 or 12 */
+	uint8_t hdr_len; /* 12 or 10; 0: none */
 };
 
 struct fwd_kernels {
