@@ -41,6 +41,7 @@ struct dest {
 	uint16_t index; /* its own, in dests */
 	bool locked;    /* queue->lock is held */
 	bool call;      /* its guest wants an interrupt */
+	bool plain;     /* each of its frames was delivered in one piece */
 	uint8_t n;
 	uint8_t list[FWD_BURST]; /* its frames, in order */
 	uint32_t first_out;
@@ -70,6 +71,9 @@ struct fwd_worker {
 	uint64_t keys[FWD_BURST];          /* mac_addr_key() of the destination */
 	uint16_t dst[FWD_BURST];           /* port id, FWD_DST_ALL or FWD_DST_DROP */
 	uint8_t reason[FWD_BURST];         /* enum stats_rx_drop, with FWD_DST_DROP */
+	struct fwd_common common;
+	bool same;                         /* all frames go the same way: dst[0] and reason[0] hold
+					    * for all, the others are not set */
 	uint32_t dead;                     /* a bit a frame: receive dropped it */
 	uint32_t gone;                     /* a bit a frame: its mbuf was handed to a NIC */
 	struct rte_mbuf *mbufs[FWD_BURST]; /* of frames from a NIC */
@@ -83,6 +87,12 @@ struct fwd_worker {
 	struct drop drops[FWD_OUTS];
 	struct dest dests[PORT_ID_MAX];
 };
+
+/** fwd_dst() - Where frame @i goes. */
+static inline uint16_t fwd_dst(const struct fwd_worker *w, unsigned int i)
+{
+	return w->dst[w->same ? 0 : i];
+}
 
 /** fwd_receive() - Fill frames[] and n from the source. */
 void fwd_receive(struct fwd_worker *w);

@@ -49,20 +49,34 @@ static uint16_t judge(struct fwd_worker *w, unsigned int i, uint16_t found)
 	return FWD_DST_DROP;
 }
 
-/* Fill dst[]. Return: do all frames go the same way? */
-static bool judge_all(struct fwd_worker *w)
+static uint16_t judge_one(struct fwd_worker *w, unsigned int i, uint16_t found)
 {
-	uint16_t found[FWD_BURST], self = w->src->port->id, differ = 0;
+	bool plain = (found != MAC_PORT_NONE) & (found != w->src->port->id) &
+		     (w->frames[i].len >= RTE_ETHER_HDR_LEN) & !(w->dead >> i & 1);
 
+	return likely(plain) ? found : judge(w, i, found);
+}
+
+/*
+ * Fill dst[]. A burst to one address, as a guest in a conversation sends it, is looked up and judged by
+ * its first frame. XXX
+ */
+static void judge_all(struct fwd_worker *w)
+{
+	uint16_t found[FWD_BURST], differ = 0;
+
+	if (w->common.differ == 0 && w->common.shortest >= RTE_ETHER_HDR_LEN && w->dead == 0) {
+		mac_table_lookup_bulk(w->map->macs, w->keys, 1, found);
+		w->dst[0] = judge_one(w, 0, found[0]);
+		w->same = true;
+		return;
+	}
 	mac_table_lookup_bulk(w->map->macs, w->keys, w->n, found);
 	for (unsigned int i = 0; i < w->n; i++) {
-		bool plain = (found[i] != MAC_PORT_NONE) & (found[i] != self) &
-			     (w->frames[i].len >= RTE_ETHER_HDR_LEN) & !(w->dead >> i & 1);
-
-		w->dst[i] = likely(plain) ? found[i] : judge(w, i, found[i]);
+		w->dst[i] = judge_one(w, i, found[i]);
 		differ |= w->dst[i] ^ w->dst[0];
 	}
-	return differ == 0;
+	w->same = differ == 0 && w->dst[0] != FWD_DST_DROP; // drops have reasons of their own
 }
 
 static void pick_queue(const struct fwd_worker *w, struct dest *d)
@@ -192,7 +206,8 @@ void fwd_classify(struct fwd_worker *w)
 {
 	w->n_dests = 0;
 	w->n_flood = 0;
-	if (likely(judge_all(w)))
+	judge_all(w);
+	if (likely(w->same))
 		list_same(w);
 	else
 		list_all(w);

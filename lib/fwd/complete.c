@@ -28,13 +28,19 @@ static void dest_truncate(struct fwd_worker *w, struct dest *d)
 	}
 }
 
-/* Count what is delivered by the outs in [first, first + n): a frame may have several. */
-static void count_tx(const struct fwd_worker *w, struct stats_port *s, uint32_t first, uint32_t n)
+/* Count what is delivered by the first @n outs of @d: a frame may have several. */
+static void count_tx(const struct fwd_worker *w, const struct dest *d, struct stats_port *s,
+		     uint32_t n)
 {
 	uint64_t frames = 0, bytes = 0;
 	int before = -1;
 
-	for (uint32_t i = first; i < first + n; i++) {
+	if (likely(d->plain && n == w->n)) { // the whole burst
+		stats_inc(&s->tx_frames, n);
+		stats_inc(&s->tx_bytes, w->common.bytes);
+		return;
+	}
+	for (uint32_t i = d->first_out; i < d->first_out + n; i++) {
 		if (w->out_frame[i] == before)
 			continue;
 		before = w->out_frame[i];
@@ -85,7 +91,7 @@ static void publish_eth(struct fwd_worker *w, struct dest *d, struct stats_port 
 	}
 	if (lock != NULL)
 		rte_spinlock_unlock(lock);
-	count_tx(w, s, d->first_out, sent);
+	count_tx(w, d, s, sent);
 	if (sent < d->n_outs) {
 		stats_inc(&s->tx_drop[STATS_TX_FULL], d->n_outs - sent);
 		rte_pktmbuf_free_bulk(mbufs + sent, d->n_outs - sent);
@@ -100,21 +106,30 @@ static struct stats_port *counters(const struct fwd_worker *w, struct port *port
 static void count_rx(struct fwd_worker *w)
 {
 	struct stats_port *s = counters(w, w->src->port);
-	uint64_t bytes = 0, unicast = 0, flooded = 0;
+	uint64_t bytes = 0, n[3] = {0}; /* unicast, flooded, dropped */
 
-	for (unsigned int i = 0; i < w->cut; i++) {
-		bytes += w->frames[i].len;
-		if (likely(w->dst[i] < FWD_DST_ALL))
-			unicast++;
-		else if (w->dst[i] == FWD_DST_ALL)
-			flooded++;
-		else
-			stats_inc(&s->rx_drop[w->reason[i]], 1);
-	}
 	stats_inc(&s->rx_frames, w->cut);
+	if (likely(w->same && w->cut == w->n)) {
+		stats_inc(&s->rx_bytes, w->common.bytes);
+		if (likely(w->dst[0] < FWD_DST_ALL))
+			stats_inc(&s->unicast, w->n);
+		else if (w->dst[0] == FWD_DST_ALL)
+			stats_inc(&s->flooded, w->n);
+		else
+			stats_inc(&s->rx_drop[w->reason[0]], w->n);
+		return;
+	}
+	for (unsigned int i = 0; i < w->cut; i++) {
+		uint16_t dst = fwd_dst(w, i);
+
+		bytes += w->frames[i].len;
+		n[dst < FWD_DST_ALL ? 0 : dst == FWD_DST_ALL ? 1 : 2]++;
+		if (dst == FWD_DST_DROP)
+			stats_inc(&s->rx_drop[w->reason[w->same ? 0 : i]], 1);
+	}
 	stats_inc(&s->rx_bytes, bytes);
-	stats_inc(&s->unicast, unicast);
-	stats_inc(&s->flooded, flooded);
+	stats_inc(&s->unicast, n[0]);
+	stats_inc(&s->flooded, n[1]);
 }
 
 /* Who wants an interrupt is decided under the locks; the system calls come after them. */
@@ -178,7 +193,7 @@ void fwd_complete(struct fwd_worker *w)
 			vring_complete(&d->queue->ring,
 				       (const struct vring_elem *)(w->outs + d->first_out),
 				       d->n_outs);
-			count_tx(w, s, d->first_out, d->n_outs);
+			count_tx(w, d, s, d->n_outs);
 		} else if (d->link != NULL) {
 			publish_eth(w, d, s);
 		}

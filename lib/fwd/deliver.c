@@ -50,7 +50,7 @@ bool fwd_full(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 	uint64_t now;
 
 	// only unicast from a guest pushes back
-	if (map->wait_tsc == 0 || w->src_ring == NULL || w->dst[frame] == FWD_DST_ALL)
+	if (map->wait_tsc == 0 || w->src_ring == NULL || fwd_dst(w, frame) == FWD_DST_ALL)
 		return false;
 	if (w->give_up == d->port)
 		return false;
@@ -108,6 +108,7 @@ void fwd_deliver(struct fwd_worker *w)
 		struct dest *d = &w->dests[i];
 
 		d->first_out = w->n_outs;
+		d->plain = true;
 		if (d->link == NULL) {
 			for (unsigned int k = 0; k < d->n && d->list[k] < w->cut; k++)
 				if (!fwd_drop(w, d, d->list[k], STATS_TX_DOWN))

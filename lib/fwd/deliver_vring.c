@@ -192,7 +192,10 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 	needs_fill(w, d, n, need);
 	while (k < n) {
 		k += deliver_run(&v, d->list + k, need + k, n - k);
-		if (k < n && !deliver_frame(&v, d->list[k++]))
+		if (k == n)
+			break;
+		d->plain = false;
+		if (!deliver_frame(&v, d->list[k++]))
 			break;
 	}
 }

@@ -42,18 +42,30 @@ static __attribute__((noinline)) void snapshot_pieces(uint8_t *snap, const struc
 	memset(snap + have, 0, FWD_SNAP - have);
 }
 
-static void snapshot(const struct vring_chain *frames, const struct vring_seg *segs, unsigned int n,
-		     uint8_t (*snaps)[FWD_SNAP], uint64_t *keys)
+static struct fwd_common snapshot(const struct vring_chain *frames, const struct vring_seg *segs,
+				  unsigned int n, uint8_t (*snaps)[FWD_SNAP], uint64_t *keys)
 {
+	uint32_t bytes = 0, shortest = UINT32_MAX;
+	uint64_t first = 0, differ = 0;
+
 	for (unsigned int i = 0; i < n; i++) {
 		const struct vring_chain *f = &frames[i];
+		uint32_t len = f->len;
+		uint64_t key;
 
-		if (__builtin_expect(f->n_segs == 1 && f->len >= FWD_SNAP, 1))
+		if (__builtin_expect(f->n_segs == 1 && len >= FWD_SNAP, 1)) {
 			move_snap(snaps[i], f->addr);
-		else
+		} else {
 			snapshot_pieces(snaps[i], f, segs);
-		keys[i] = *(const u64 *)snaps[i] & KEY_MASK; // mac_addr_key() in one load
+			shortest = f->n_segs == 0 ? 0 : len < shortest ? len : shortest;
+		}
+		key = *(const u64 *)snaps[i] & KEY_MASK; // mac_addr_key() in one load
+		keys[i] = key;
+		first = i == 0 ? key : first;
+		differ |= key ^ first;
+		bytes += len;
 	}
+	return (struct fwd_common){.differ = differ, .bytes = bytes, .shortest = shortest};
 }
 
 /* Bytes behind the snapshot. Nothing in front of @src is read: what was judged stays as it was. */

@@ -25,12 +25,20 @@ struct fwd_run {
 	uint8_t hdr_len; /* 12 or 10; 0: none */
 };
 
+/* What all frames of a burst have in common, so that it is looked at once. */
+struct fwd_common {
+	uint64_t differ;   /* bits in which the keys of their destinations differ */
+	uint32_t bytes;    /* all together */
+	uint32_t shortest; /* bytes; 0 if one of them has no bytes that can be forwarded */
+};
+
 struct fwd_kernels {
 	const char *name; /* "sse4.2", "avx2", "avx512" */
 	/** snapshot() - The first bytes of @n frames, and the keys of their destinations. A frame that
 	 *  has no bytes is all zeros. */
-	void (*snapshot)(const struct vring_chain *frames, const struct vring_seg *segs,
-			 unsigned int n, uint8_t (*snaps)[FWD_SNAP], uint64_t *keys);
+	struct fwd_common (*snapshot)(const struct vring_chain *frames,
+				      const struct vring_seg *segs, unsigned int n,
+				      uint8_t (*snaps)[FWD_SNAP], uint64_t *keys);
 	/** copy_run() - Header, snapshot and rest of each frame. */
 	void (*copy_run)(const struct fwd_run *run);
 	/** copy_frame() - One frame without a header into @dst, of at least its length. */

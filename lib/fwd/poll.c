@@ -81,6 +81,9 @@ static void forward_eth(struct fwd_worker *w)
 		memmove(w->reason, w->reason + cut, w->n * sizeof(w->reason[0]));
 		memmove(w->mbufs, w->mbufs + cut, w->n * sizeof(w->mbufs[0]));
 		memmove(w->snaps, w->snaps + cut, w->n * sizeof(w->snaps[0]));
+		w->common.bytes = 0;
+		for (unsigned int i = 0; i < w->n; i++)
+			w->common.bytes += w->frames[i].len;
 	}
 }
 

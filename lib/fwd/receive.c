@@ -17,18 +17,23 @@ static void kill_frame(struct fwd_worker *w, unsigned int i, enum stats_rx_drop 
 
 static void receive_vring(struct fwd_worker *w)
 {
-	struct port_queue *q = w->src_link->rxq[w->src->queue];
-
 	w->n = vring_peek(w->src_ring, w->frames, FWD_BURST, w->segs, FWD_SEGS);
 	if (unlikely(vring_faulted(w->src_ring)))
-		port_fault_note(w->src->port, q->index, w->src_ring->fault);
-	for (unsigned int i = 0; i < w->n; i++)
-		if (unlikely(w->frames[i].too_long))
+		port_fault_note(w->src->port, w->src_link->rxq[w->src->queue]->index,
+				w->src_ring->fault);
+}
+
+/* Frames of a virtqueue that are dropped unseen. */
+static void refuse_vring(struct fwd_worker *w)
+{
+	bool discard = w->src_link->rxq[w->src->queue]->discard;
+
+	for (unsigned int i = 0; i < w->n; i++) {
+		if (w->frames[i].too_long)
 			kill_frame(w, i, STATS_RX_TOO_LONG);
-	if (unlikely(q->discard))
-		for (unsigned int i = 0; i < w->n; i++)
-			if (!w->frames[i].too_long)
-				kill_frame(w, i, STATS_RX_QUEUE_DISABLED);
+		else if (discard)
+			kill_frame(w, i, STATS_RX_QUEUE_DISABLED);
+	}
 }
 
 /* An mbuf as a view; its segments go into the arena if they are several. @used: of the arena.
@@ -79,5 +84,10 @@ void fwd_receive(struct fwd_worker *w)
 		receive_vring(w);
 	else
 		receive_eth(w);
-	w->kernels->snapshot(w->frames, w->segs, w->n, w->snaps, w->keys);
+	if (w->n == 0)
+		return;
+	w->common = w->kernels->snapshot(w->frames, w->segs, w->n, w->snaps, w->keys);
+	if (w->src_ring != NULL &&
+	    unlikely(w->common.shortest == 0 || w->src_link->rxq[w->src->queue]->discard))
+		refuse_vring(w);
 }
