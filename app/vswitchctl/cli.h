@@ -75,6 +75,9 @@ enum cli_exit cli_error(const struct err *err);
  */
 enum cli_exit cli_request(struct cli *cli, const char *method, json_t *params, json_t **result);
 
+/** cli_ask() - As cli_request(), but nothing is printed: what a verb asks for on its way. */
+enum cli_exit cli_ask(struct cli *cli, const char *method, json_t *params, json_t **result);
+
 /** cli_run_simple() - What a verb without run() does. */
 enum cli_exit cli_run_simple(struct cli *cli);
 

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DIGITS 15 /* of reals: with so many they are printed as the daemon wrote them */
+
 const struct verb cli_verbs[] = {
 	{
 		.noun = "status",
@@ -113,11 +115,10 @@ const struct verb cli_verbs[] = {
 	{
 		.noun = "worker",
 		.verb = "show",
-		.args = "LCORE",
-		.help = "one worker and the queues it polls",
-		.method = "worker.list",
+		.args = "[LCORE]",
+		.help = "one worker, or each: load, queues, stages",
+		.method = "worker.show",
 		.params = {"lcore"},
-		.n_required = 1,
 		.run = workers_run_show,
 	},
 	{
@@ -202,7 +203,9 @@ static enum cli_exit refused(const json_t *error)
 	return cli_error(&err);
 }
 
-enum cli_exit cli_request(struct cli *cli, const char *method, json_t *params, json_t **result)
+/* @show: print the reply, with -j. */
+static enum cli_exit ask(struct cli *cli, const char *method, json_t *params, bool show,
+			 json_t **result)
 {
 	enum cli_exit code = CLI_OK;
 	struct err err = {0};
@@ -211,8 +214,9 @@ enum cli_exit cli_request(struct cli *cli, const char *method, json_t *params, j
 
 	if (client_call(&cli->client, method, params, &reply, &err) < 0)
 		return err.code == -EINTR ? CLI_FAILED : cli_error(&err);
-	if (cli->json && (json_dumpf(reply, cli->out, JSON_COMPACT) < 0 ||
-			  fputc('\n', cli->out) == EOF || fflush(cli->out) == EOF)) {
+	if (show && cli->json &&
+	    (json_dumpf(reply, cli->out, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS)) < 0 ||
+	     fputc('\n', cli->out) == EOF || fflush(cli->out) == EOF)) {
 		err_set(&err, -EIO, "cannot write the reply: %s", strerror(errno));
 		code = cli_error(&err);
 	}
@@ -223,6 +227,16 @@ enum cli_exit cli_request(struct cli *cli, const char *method, json_t *params, j
 		*result = json_incref(json_object_get(reply, "result"));
 	json_decref(reply);
 	return code;
+}
+
+enum cli_exit cli_request(struct cli *cli, const char *method, json_t *params, json_t **result)
+{
+	return ask(cli, method, params, true, result);
+}
+
+enum cli_exit cli_ask(struct cli *cli, const char *method, json_t *params, json_t **result)
+{
+	return ask(cli, method, params, false, result);
 }
 
 json_t *cli_params(const struct cli *cli)

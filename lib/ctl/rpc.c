@@ -33,6 +33,7 @@ static const struct rpc_method methods[] = {
 	{"mac.lookup", rpc_mac_lookup, {{"mac", JSON_STRING, true, 0, 0}}},
 	{"stats", rpc_stats, {{"port", JSON_STRING, false, 0, 0}}},
 	{"worker.list", rpc_worker_list, {{0}}},
+	{"worker.show", rpc_worker_show, {{"lcore", JSON_INTEGER, true, 0, INT32_MAX}}},
 };
 
 json_t *rpc_text(const char *text)
@@ -61,7 +62,7 @@ static char *encode(json_t *id, const char *key, json_t *value, size_t *len)
 
 	if (!reply)
 		return NULL;
-	text = json_dumps(reply, JSON_COMPACT);
+	text = json_dumps(reply, JSON_COMPACT | JSON_REAL_PRECISION(RPC_DIGITS));
 	json_decref(reply);
 	if (!text)
 		return NULL;

@@ -19,6 +19,7 @@
 #define RPC_MACS_MAX   4096  /* entries of one mac.list reply */
 #define RPC_MACS_DEF   1024
 #define RPC_PARAMS_MAX 3
+#define RPC_DIGITS     15 /* of reals: as many as survive text, double and text again */
 
 /**
  * A method's work. @params: checked against the method's list: no unknown names, types right,
@@ -64,4 +65,4 @@ json_t *rpc_counters(const struct stats_port *s);
 rpc_method_fn rpc_status, rpc_version, rpc_log_level;
 rpc_method_fn rpc_port_list, rpc_port_show, rpc_port_add, rpc_port_del;
 rpc_method_fn rpc_mac_list, rpc_mac_add, rpc_mac_del, rpc_mac_lookup;
-rpc_method_fn rpc_stats, rpc_worker_list;
+rpc_method_fn rpc_stats, rpc_worker_list, rpc_worker_show;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The vswitchd authors
  *
- * Methods stats and worker.list: counters, raw and only growing; who asks computes rates from two
- * replies and their time_ns. Control thread.
+ * Method stats: counters, raw and only growing; who asks computes rates from two replies and their
+ * time_ns. Control thread.
  */
 #include "rpc.h"
 
@@ -83,40 +83,4 @@ int rpc_stats(struct vsw *vsw, const json_t *params, json_t **result, struct err
 		json_object_set_new(*result, "retired", rpc_counters(&retired));
 	}
 	return 0;
-}
-
-static json_t *worker(const struct vsw_worker_info *w)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < w->n_queues && i < sizeof(w->queues) / sizeof(w->queues[0]); i++)
-		json_array_append_new(list, json_pack("{s:s, s:i}", "port", w->queues[i].port,
-						      "queue", (int)w->queues[i].queue));
-	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "lcore", (int)w->lcore, "node",
-			 w->node, "n_queues", (int)w->n_queues, "busy_cycles",
-			 (json_int_t)w->busy_cycles, "total_cycles", (json_int_t)w->total_cycles,
-			 "packets", (json_int_t)w->packets, "sleeps", (json_int_t)w->sleeps,
-			 "queues", list);
-}
-
-int rpc_worker_list(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
-{
-	struct vsw_worker_info *w = malloc(sizeof(*w));
-	json_t *workers = json_array();
-	struct vsw_info info;
-
-	if (!w || !workers)
-		goto out;
-	for (size_t i = 0, n = vsw_worker_count(vsw); i < n; i++) {
-		vsw_worker_info(vsw, i, w);
-		if (json_array_append_new(workers, worker(w)) < 0)
-			goto out;
-	}
-	vsw_info(vsw, &info);
-	*result = json_pack("{s:I, s:I, s:O}", "time_ns", (json_int_t)clock_ns(), "tsc_hz",
-			    (json_int_t)info.tsc_hz, "workers", workers);
-out:
-	json_decref(workers);
-	free(w);
-	return *result ? 0 : err_set(err, -ENOMEM, "worker.list: out of memory; try again");
 }

@@ -92,6 +92,8 @@ static int add_objects(const char *name, const json_t *array, unsigned int depth
 static int add_value(const char *name, const json_t *value, unsigned int depth,
 		     struct rte_tel_data *data)
 {
+	char text[32];
+
 	switch (json_typeof(value)) {
 	case JSON_STRING:
 		return rte_tel_data_add_dict_string(data, name, json_string_value(value));
@@ -100,6 +102,9 @@ static int add_value(const char *name, const json_t *value, unsigned int depth,
 			return rte_tel_data_add_dict_int(data, name,
 							 (int)json_integer_value(value));
 		return compat_tel_add_dict_uint(data, name, (uint64_t)json_integer_value(value));
+	case JSON_REAL: // telemetry has none
+		snprintf(text, sizeof(text), "%.2f", json_real_value(value));
+		return rte_tel_data_add_dict_string(data, name, text);
 	case JSON_TRUE:
 	case JSON_FALSE:
 		return rte_tel_data_add_dict_int(data, name, json_is_true(value));
@@ -112,7 +117,7 @@ static int add_value(const char *name, const json_t *value, unsigned int depth,
 			return add_strings(name, value, data);
 		return add_objects(name, value, depth, data);
 	default:
-		return -EINVAL; // no reply holds a real
+		return -EINVAL;
 	}
 }
 

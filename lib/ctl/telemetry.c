@@ -173,6 +173,15 @@ static int on_workers(const char *cmd, const char *params, struct rte_tel_data *
 	return reply_object("worker.list", NULL, data);
 }
 
+static int on_worker(const char *cmd, const char *params, struct rte_tel_data *data)
+{
+	uint64_t lcore;
+
+	if (!given(params) || parse_u64(params, 0, INT32_MAX, &lcore) < 0)
+		return -EINVAL;
+	return reply_object("worker.show", json_pack("{s:I}", "lcore", (json_int_t)lcore), data);
+}
+
 static int on_port(const char *cmd, const char *params, struct rte_tel_data *data)
 {
 	return given(params) ? reply_object("port.show", json_pack("{s:s}", "name", params), data)
@@ -242,6 +251,7 @@ int ctl_telemetry_start(struct loop *loop, struct vsw *vsw)
 		{"/vswitchd/ports", on_ports, "Names of ports. Parameters: int skip"},
 		{"/vswitchd/stats", on_stats, "Counters, all ports. Parameters: string name"},
 		{"/vswitchd/status", on_status, "The switch as a whole. No parameters"},
+		{"/vswitchd/worker", on_worker, "A worker in full. Parameters: int lcore"},
 		{"/vswitchd/workers", on_workers, "Workers and their queues. No parameters"},
 	};
 	int ret = 0;

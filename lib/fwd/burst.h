@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <fwd/fwd.h>
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #define FWD_SEGS 1024  /* segments of a burst's frames; also of a destination's buffers */
@@ -50,6 +51,8 @@ struct dest {
 
 struct fwd_worker {
 	const struct fwd_kernels *kernels;
+	struct fwd_work work;
+	uint64_t stage_since; /* TSC at which the stage began; only with FWD_STAGE_CYCLES */
 	unsigned int index;
 	unsigned int n_workers;
 	/* the burst */
@@ -68,9 +71,9 @@ struct fwd_worker {
 	unsigned int n_flood; /* dests[0..n_flood) are the ports that a flooded frame goes to */
 	/* its frames, each a view of memory that belongs to its sender */
 	struct vring_chain frames[FWD_BURST];
-	uint64_t keys[FWD_BURST];          /* mac_addr_key() of the destination */
-	uint16_t dst[FWD_BURST];           /* port id, FWD_DST_ALL or FWD_DST_DROP */
-	uint8_t reason[FWD_BURST];         /* enum stats_rx_drop, with FWD_DST_DROP */
+	uint64_t keys[FWD_BURST];  /* mac_addr_key() of the destination */
+	uint16_t dst[FWD_BURST];   /* port id, FWD_DST_ALL or FWD_DST_DROP */
+	uint8_t reason[FWD_BURST]; /* enum stats_rx_drop, with FWD_DST_DROP */
 	struct fwd_common common;
 	bool same;                         /* all frames go the same way: dst[0] and reason[0] hold
 					    * for all, the others are not set */
@@ -88,10 +91,34 @@ struct fwd_worker {
 	struct dest dests[PORT_ID_MAX];
 };
 
+/** stage_begin(), stage_end() - Around the stages, for builds that count their cycles. */
+static inline void stage_begin(struct fwd_worker *w)
+{
+	if (FWD_STAGE_CYCLES)
+		w->stage_since = rte_rdtsc();
+}
+
+static inline void stage_end(struct fwd_worker *w, enum fwd_stage stage)
+{
+	uint64_t now;
+
+	if (!FWD_STAGE_CYCLES)
+		return;
+	now = rte_rdtsc();
+	stats_inc(&w->work.stage_cycles[stage], now - w->stage_since);
+	w->stage_since = now;
+}
+
 /** fwd_dst() - Where frame @i goes. */
 static inline uint16_t fwd_dst(const struct fwd_worker *w, unsigned int i)
 {
 	return w->dst[w->same ? 0 : i];
+}
+
+/** fwd_counters() - This worker's for @port. */
+static inline struct stats_port *fwd_counters(const struct fwd_worker *w, struct port *port)
+{
+	return &port->counters[w->index].s;
 }
 
 /** fwd_receive() - Fill frames[] and n from the source. */
@@ -116,6 +143,9 @@ bool fwd_crowded(struct fwd_worker *w, unsigned int frame);
 
 /** fwd_complete() - Publish frames [0, cut) and count them. */
 void fwd_complete(struct fwd_worker *w);
+
+/** fwd_notify() - Interrupt the drivers that want it; let go of the locks. */
+void fwd_notify(struct fwd_worker *w);
 
 /** fwd_drop() - Note that @frame is not delivered to @d. Return: false when there is no room for
  *  the note; then the burst was cut before that frame. */

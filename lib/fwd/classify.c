@@ -192,7 +192,7 @@ static void list_same(struct fwd_worker *w)
 	if (dst == FWD_DST_ALL)
 		dests_add_all(w);
 	else
-		(void)dest_add(w, w->map->ports[dst]);
+		w->src->last = dest_add(w, w->map->ports[dst])->port->id;
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
 

@@ -98,14 +98,9 @@ static void publish_eth(struct fwd_worker *w, struct dest *d, struct stats_port 
 	}
 }
 
-static struct stats_port *counters(const struct fwd_worker *w, struct port *port)
-{
-	return &port->counters[w->index].s;
-}
-
 static void count_rx(struct fwd_worker *w)
 {
-	struct stats_port *s = counters(w, w->src->port);
+	struct stats_port *s = fwd_counters(w, w->src->port);
 	uint64_t bytes = 0, n[3] = {0}; /* unicast, flooded, dropped */
 
 	stats_inc(&s->rx_frames, w->cut);
@@ -130,30 +125,6 @@ static void count_rx(struct fwd_worker *w)
 	stats_inc(&s->rx_bytes, bytes);
 	stats_inc(&s->unicast, n[0]);
 	stats_inc(&s->flooded, n[1]);
-}
-
-/* Who wants an interrupt is decided under the locks; the system calls come after them. */
-static void notify(struct fwd_worker *w)
-{
-	bool call;
-
-	vring_fence();
-	call = w->src_ring != NULL && w->cut > 0 && vring_call_wanted(w->src_ring);
-	for (unsigned int i = 0; i < w->n_dests; i++) {
-		struct dest *d = &w->dests[i];
-
-		d->call = d->queue != NULL && d->n_outs > 0 && vring_call_wanted(&d->queue->ring);
-		if (d->locked)
-			rte_spinlock_unlock(&d->queue->lock);
-	}
-	if (call && vring_call(w->src_ring))
-		stats_inc(&counters(w, w->src->port)->interrupts, 1);
-	for (unsigned int i = 0; i < w->n_dests; i++) {
-		struct dest *d = &w->dests[i];
-
-		if (d->call && vring_call(&d->queue->ring))
-			stats_inc(&counters(w, d->port)->interrupts, 1);
-	}
 }
 
 void fwd_abandon(struct fwd_worker *w)
@@ -184,7 +155,7 @@ void fwd_complete(struct fwd_worker *w)
 		vring_complete_read(w->src_ring, w->frames, w->cut);
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
-		struct stats_port *s = counters(w, d->port);
+		struct stats_port *s = fwd_counters(w, d->port);
 
 		if (w->cut < w->n)
 			dest_truncate(w, d);
@@ -202,10 +173,10 @@ void fwd_complete(struct fwd_worker *w)
 		const struct drop *drop = &w->drops[i];
 
 		if (drop->frame < w->cut)
-			stats_inc(&counters(w, w->dests[drop->dest].port)->tx_drop[drop->reason],
-				  1);
+			stats_inc(
+				&fwd_counters(w, w->dests[drop->dest].port)->tx_drop[drop->reason],
+				1);
 	}
-	notify(w);
 	count_rx(w);
 	if (w->src_ring == NULL)
 		mbufs_free(w);

@@ -103,7 +103,7 @@ static void copy_frame(uint8_t *dst, const struct vring_chain *f, const struct v
 }
 
 static inline __attribute__((always_inline)) void copy_all(const struct fwd_run *r,
-							    unsigned int hdr_len)
+							   unsigned int hdr_len)
 {
 	for (unsigned int k = 0; k < r->n; k++) {
 		unsigned int i = r->list[k];

@@ -50,7 +50,9 @@ static void forward(struct fwd_worker *w)
 		w->cut = limit;
 		w->crowded = false;
 		fwd_classify(w);
+		stage_end(w, FWD_CLASSIFY);
 		fwd_deliver(w);
+		stage_end(w, FWD_DELIVER);
 		if (likely(w->cut > 0 || !w->crowded))
 			break;
 		// the frames behind the first used up what it needs: fewer at a time
@@ -59,6 +61,9 @@ static void forward(struct fwd_worker *w)
 		limit = (limit + 1) / 2;
 	}
 	fwd_complete(w);
+	stage_end(w, FWD_COMPLETE);
+	fwd_notify(w);
+	stage_end(w, FWD_NOTIFY);
 	if (unlikely(w->src->waiting))
 		wait_begin(w);
 }
@@ -108,10 +113,13 @@ unsigned int fwd_poll(struct fwd_worker *w, const struct fwd_map *map,
 		if (unlikely(src->waiting) && fwd_held(w))
 			return 0;
 	}
+	stage_begin(w);
 	fwd_receive(w);
 	n = w->n;
 	if (n == 0)
 		return 0;
+	stage_end(w, FWD_RECEIVE);
+	stats_inc(&w->work.bursts, 1);
 	if (w->src_ring != NULL) {
 		forward(w);
 		return w->cut;

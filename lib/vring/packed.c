@@ -243,8 +243,8 @@ static inline uint16_t packed_give(struct lap *l, bool first, uint32_t len, uint
 	return flags;
 }
 
-static inline void packed_give_end(struct vring_queue *vr, const struct lap *l, uint16_t first_flags,
-				   unsigned int slots)
+static inline void packed_give_end(struct vring_queue *vr, const struct lap *l,
+				   uint16_t first_flags, unsigned int slots)
 {
 	__atomic_store_n(&vr->pdesc[vr->used_idx].flags, first_flags, __ATOMIC_RELEASE);
 	vr->used_idx = (uint16_t)l->idx;

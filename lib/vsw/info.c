@@ -6,6 +6,7 @@
 
 #include "internal.h"
 
+#include <assert.h>
 #include <base/clock.h>
 #include <errno.h>
 #include <rte_cycles.h>
@@ -57,14 +58,9 @@ static int polled_by(const struct vsw *vsw, const struct port *port, uint16_t qu
 		size_t n;
 		const struct fwd_source *s = worker_plan_queues(plan, w, &n);
 
-		for (size_t i = 0; i < n; i++) {
-			struct worker_info info;
-
-			if (s[i].port != port || s[i].queue != queue)
-				continue;
-			workers_info(vsw->workers, w, &info);
-			return (int)info.lcore;
-		}
+		for (size_t i = 0; i < n; i++)
+			if (s[i].port == port && s[i].queue == queue)
+				return (int)workers_lcore(vsw->workers, w);
 	}
 	return -1;
 }
@@ -164,6 +160,23 @@ size_t vsw_worker_count(const struct vsw *vsw)
 	return workers_count(vsw->workers);
 }
 
+unsigned int vsw_worker_lcore(const struct vsw *vsw, size_t i)
+{
+	return workers_lcore(vsw->workers, (unsigned int)i);
+}
+
+static void worker_stages(const struct fwd_work *work, struct vsw_worker_info *out)
+{
+	static_assert(FWD_STAGE_CNT <= VSW_STAGES_MAX, "all of them are told");
+
+	out->stages_counted = fwd_stages_counted();
+	out->n_stages = out->stages_counted ? FWD_STAGE_CNT : 0;
+	for (unsigned int i = 0; i < out->n_stages; i++) {
+		out->stages[i].name = fwd_stage_name(i);
+		out->stages[i].cycles = work->stage_cycles[i];
+	}
+}
+
 void vsw_worker_info(struct vsw *vsw, size_t i, struct vsw_worker_info *out)
 {
 	const struct worker_plan *plan = workers_plan(vsw->workers);
@@ -179,6 +192,9 @@ void vsw_worker_info(struct vsw *vsw, size_t i, struct vsw_worker_info *out)
 	out->total_cycles = info.total_cycles;
 	out->packets = info.packets;
 	out->sleeps = info.sleeps;
+	out->bursts = info.work.bursts;
+	out->vectors = info.vectors;
+	worker_stages(&info.work, out);
 	if (plan != NULL)
 		sources = worker_plan_queues(plan, (unsigned int)i, &n);
 	out->n_queues = (uint16_t)n;

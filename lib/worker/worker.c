@@ -149,6 +149,11 @@ const int *workers_nodes(const struct workers *ws)
 	return ws->nodes;
 }
 
+unsigned int workers_lcore(const struct workers *ws, unsigned int i)
+{
+	return ws->w[i].lcore;
+}
+
 void workers_info(const struct workers *ws, unsigned int i, struct worker_info *out)
 {
 	const struct worker *w = &ws->w[i];
@@ -160,7 +165,9 @@ void workers_info(const struct workers *ws, unsigned int i, struct worker_info *
 		.packets = __atomic_load_n(&w->packets, __ATOMIC_RELAXED),
 		.sleeps = __atomic_load_n(&w->sleeps, __ATOMIC_RELAXED),
 		.total_cycles = rte_rdtsc() - __atomic_load_n(&w->start_cycles, __ATOMIC_RELAXED),
+		.vectors = fwd_worker_vectors(w->fwd),
 	};
+	fwd_worker_work(w->fwd, &out->work);
 }
 
 const struct fwd_map *workers_set_map(struct workers *ws, const struct fwd_map *map)

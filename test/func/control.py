@@ -44,6 +44,10 @@ BAD_REQUESTS = (
     (b'{"id":1,"method":"mac.list","params":{"skip":-1}}', "ERANGE"),
     (b'{"id":1,"method":"mac.list","params":{"max":99999999999999999999}}', None),
     (b'{"id":1,"method":"log.level","params":{"level":"loud"}}', "EINVAL"),
+    (b'{"id":1,"method":"worker.show","params":{}}', "EINVAL"),
+    (b'{"id":1,"method":"worker.show","params":{"lcore":"1"}}', "EINVAL"),
+    (b'{"id":1,"method":"worker.show","params":{"lcore":-1}}', "ERANGE"),
+    (b'{"id":1,"method":"worker.show","params":{"lcore":99}}', "ENOENT"),
 )
 
 
@@ -149,6 +153,7 @@ def the_client_says_how_it_went(case):
     table = (
         (0, ["status"]), (0, ["version"]), (0, ["port", "list"]), (0, ["port", "show", "a"]),
         (0, ["mac", "list"]), (0, ["mac", "lookup", MAC]), (0, ["stats"]), (0, ["worker", "list"]),
+        (0, ["worker", "show"]), (0, ["worker", "show", "1"]),
         (0, ["log", "level"]), (0, ["log", "level", "debug"]), (0, ["--help"]),
         (0, ["port", "add", "--vhost", case.path("b.sock")]),
         (0, ["port", "add", "--device", "net_null0,devargs=no-rx=1"]),
@@ -158,10 +163,12 @@ def the_client_says_how_it_went(case):
         (1, ["log", "level", "loud"]),
         (2, []), (2, ["port"]), (2, ["port", "paint"]), (2, ["port", "show"]), (2, ["bridge"]),
         (2, ["--nosuch"]), (2, ["port", "show", "a", "b"]), (2, ["-t", "0", "status"]),
+        (2, ["worker", "show", "x"]), (2, ["worker", "show", "1", "2"]),
         (4, ["port", "add", "--vhost", case.path("b.sock")]),
         (4, ["mac", "add", MAC, "b"]),
         (5, ["port", "show", "nosuch"]), (5, ["port", "del", "nosuch"]),
         (5, ["mac", "lookup", "02:00:00:00:99:99"]), (5, ["mac", "add", MAC[:-2] + "99", "nosuch"]),
+        (5, ["worker", "show", "99"]),
         (0, ["mac", "del", "02:00:00:00:04:02"]), (0, ["port", "del", "b"]),
         (0, ["port", "del", "net_null0"]),
     )
@@ -181,6 +188,49 @@ def the_client_says_how_it_went(case):
     status, out, _ = vswitchctl(switch, "port", "list")
     check("a" in out.split() and "down" in out, f"port list:\n{out}")
     equal(vswitchctl(case.path("nobody.sock"), "status")[0], 3, "no daemon")
+
+
+STAGES = ("receive", "classify", "deliver", "complete", "notify")
+
+
+def worker_show_tells_what_each_worker_does(case):
+    # a device that receives as fast as it is asked, a queue for each worker; nobody is there to send to
+    switch = start_switch(case, ["--port", "net_null0,queues=2"], workers=2)
+    listed = {w["lcore"]: w for w in switch.ctl("worker.list")["workers"]}
+    equal(sorted(listed), [1, 2], "lcores")
+    for lcore in listed:
+        wait_for(lambda n=lcore: switch.ctl("worker.show", lcore=n)["bursts"] > 0, 5,
+                 f"a burst on lcore {lcore}")
+        worker = switch.ctl("worker.show", lcore=lcore)
+        check(set(listed[lcore]) <= set(worker), f"less than worker.list tells: {worker}")
+        equal((worker["lcore"], worker["node"]), (lcore, listed[lcore]["node"]), "lcore and node")
+        equal([q["port"] for q in worker["queues"]], ["net_null0"], "ports it polls")
+        check(worker["vectors"] in ("sse4.2", "avx2", "avx512"), f"vectors {worker['vectors']!r}")
+        check(worker["packets"] >= worker["bursts"], f"bursts without frames: {worker}")
+        check(worker["frames_per_burst"] >= 1, f"{worker['frames_per_burst']} frames a burst")
+        check(0 < worker["busy_cycles"] <= worker["total_cycles"], f"cycles: {worker}")
+        if worker["stages_counted"]:
+            equal(tuple(s["name"] for s in worker["stages"]), STAGES, "stages")
+            together = sum(s["cycles"] for s in worker["stages"])
+            check(0 < together <= worker["total_cycles"], f"cycles of stages: {worker}")
+        else:
+            check("stages" not in worker, f"stages that are not counted: {worker}")
+
+    status, out, err = vswitchctl(switch, "worker", "show")
+    equal((status, err), (0, ""), "worker show")
+    parts = out.split("\n\nworker ")
+    equal(len(parts), 2, f"workers shown\n{out}\n")
+    for part in parts:
+        check("\nPORT       QUEUE\nnet_null0      " in part, f"queues:\n{out}")
+        check("\nSTAGE " in part if worker["stages_counted"] else
+              "\nstages          not counted; build with -Dstage_cycles=true\n" in part,
+              f"stages:\n{out}")
+    status, out, _ = vswitchctl(switch, "-j", "worker", "show")
+    equal((status, [json.loads(line)["result"]["lcore"] for line in out.splitlines()]),
+          (0, [1, 2]), "-j worker show")
+    status, _, err = vswitchctl(switch, "worker", "show", "3")
+    check(status == 5 and "1-2" in err, f"an lcore without a worker: {status} {err!r}")
+    switch.ctl("port.del", name="net_null0")
 
 
 def the_client_gives_up_on_a_daemon_that_is_silent(case):
@@ -236,6 +286,7 @@ def only_the_owner_may_ask(case):
 if __name__ == "__main__":
     main(bad_requests_get_an_error_and_change_nothing, a_line_too_long_is_refused,
          requests_may_come_in_pieces_and_in_heaps, one_client_too_many_is_told_so,
-         the_client_says_how_it_went, the_client_gives_up_on_a_daemon_that_is_silent,
+         the_client_says_how_it_went, worker_show_tells_what_each_worker_does,
+         the_client_gives_up_on_a_daemon_that_is_silent,
          the_client_survives_a_daemon_that_talks_nonsense, the_client_links_no_dpdk,
          only_the_owner_may_ask)

@@ -174,11 +174,16 @@ static uint64_t play(struct vload **v, unsigned int n, uint64_t cycles)
 	do {
 		unsigned int done = 0;
 
-		for (unsigned int i = 0; i < n; i++)
+		for (unsigned int i = 0; i < n; i++) {
+			if (n > 2)
+				vload_prefetch(v[i + 1 < n ? i + 1 : 0]);
 			done += vload_poll(v[i]);
+		}
 		now = vload_tsc();
-		if (done == 0)
+		if (done == 0) {
+			__builtin_ia32_pause(); // leave the lines to the switch that writes them
 			waited += now - before;
+		}
 		before = now;
 	} while (now - begin < cycles);
 	return waited;

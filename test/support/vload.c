@@ -303,6 +303,32 @@ unsigned int vload_poll(struct vload *v)
 	return n + send_any(v);
 }
 
+static void ring_prefetch(const struct vload_ring *r, bool packed)
+{
+	const uint8_t *at;
+
+	if (packed) {
+		__builtin_prefetch(&r->q->pdesc[r->used]);
+		prefetch_write((const uint8_t *)&r->q->pdesc[r->avail]);
+		return;
+	}
+	__builtin_prefetch(&r->q->used->idx);
+	at = (const uint8_t *)&r->q->used->ring[r->used & (r->size - 1)];
+	for (unsigned int line = 0; line < 4; line++) // of 8 entries each
+		__builtin_prefetch(at + line * LINE);
+	prefetch_write((const uint8_t *)&r->q->avail->ring[r->avail & (r->size - 1)]);
+	prefetch_write((const uint8_t *)&r->q->avail->idx);
+	at = (const uint8_t *)&r->q->desc[r->used & (r->size - 1)]; // ids come in order
+	for (unsigned int line = 0; line < 8; line++)
+		prefetch_write(at + line * LINE);
+}
+
+void vload_prefetch(const struct vload *v)
+{
+	ring_prefetch(&v->rx, v->p.packed);
+	ring_prefetch(&v->tx, v->p.packed);
+}
+
 void vload_send_one(struct vload *v)
 {
 	send_frame(v, 0, v->p.packed, v->p.shape);

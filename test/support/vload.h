@@ -80,6 +80,10 @@ void vload_begin(struct vload *v);
 /** vload_poll() - Receive what is there and send as much as came back. Return: frames handled. */
 unsigned int vload_poll(struct vload *v);
 
+/** vload_prefetch() - vload_poll() is next but one: have its rings' lines come. What a driver's own core,
+ *  which has but one guest, has at hand. */
+void vload_prefetch(const struct vload *v);
+
 /** vload_receive() - Only receive. Return: frames. */
 unsigned int vload_receive(struct vload *v);
 

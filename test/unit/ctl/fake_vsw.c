@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define N_WORKERS 2
+
 struct fake_port {
 	struct vsw_port_info info;
 	struct stats_port counters;
@@ -23,7 +25,9 @@ struct vsw {
 	size_t n_macs;
 	uint16_t next_id;
 	int mac_error;
-	uint64_t looks; /* at workers */
+	uint64_t looks[N_WORKERS];
+	bool stages_counted;
+	bool idle;
 };
 
 static struct fake_port *find(struct vsw *vsw, const char *name, size_t *index)
@@ -227,20 +231,42 @@ size_t vsw_mac_list(const struct vsw *vsw, size_t skip, struct vsw_mac *out, siz
 
 size_t vsw_worker_count(const struct vsw *vsw)
 {
-	return 2;
+	return N_WORKERS;
+}
+
+unsigned int vsw_worker_lcore(const struct vsw *vsw, size_t i)
+{
+	return (unsigned int)i + 3;
+}
+
+static void set_stages(struct vsw_worker_info *out, uint64_t looks)
+{
+	out->stages_counted = true;
+	out->n_stages = 3;
+	out->stages[0].name = "receive";
+	out->stages[0].cycles = looks * 60;
+	out->stages[1].name = "deliver";
+	out->stages[1].cycles = looks * 180;
+	out->stages[2].name = "notify";
 }
 
 void vsw_worker_info(struct vsw *vsw, size_t i, struct vsw_worker_info *out)
 {
-	const uint64_t looks = vsw->looks++ / 2;
+	const uint64_t looks = vsw->looks[i]++, busy_looks = vsw->idle ? 0 : looks;
 
 	memset(out, 0, sizeof(*out));
-	out->lcore = (unsigned int)i + 3;
+	out->lcore = vsw_worker_lcore(vsw, i);
 	out->node = 0;
-	out->n_queues = 1;
-	out->busy_cycles = looks * FAKE_BUSY_STEP;
+	out->vectors = "avx2";
 	out->total_cycles = looks * FAKE_TOTAL_STEP;
-	out->packets = looks * FAKE_FRAMES_STEP;
+	out->busy_cycles = busy_looks * FAKE_BUSY_STEP;
+	out->packets = busy_looks * FAKE_FRAMES_STEP;
+	out->bursts = busy_looks * FAKE_BURSTS_STEP;
+	if (vsw->stages_counted)
+		set_stages(out, busy_looks);
+	if (vsw->idle)
+		return;
+	out->n_queues = 1;
 	snprintf(out->queues[0].port, CONF_NAME_MAX, "vm%zu", i + 1);
 	out->queues[0].queue = (uint16_t)i;
 }
@@ -251,7 +277,7 @@ void vsw_info(struct vsw *vsw, struct vsw_info *out)
 		.uptime_ns = 93784ull * 1000000000, // 1 day, 2 h, 3 min, 4 s
 		.n_ports = vsw->n_ports,
 		.n_ports_up = 1,
-		.n_workers = 2,
+		.n_workers = N_WORKERS,
 		.n_macs = vsw->n_macs,
 		.unknown = CONF_UNKNOWN_DROP,
 		.mtu = 1500,
@@ -363,6 +389,16 @@ void fake_vsw_destroy(struct vsw *vsw)
 void fake_vsw_fail_mac(struct vsw *vsw, int code)
 {
 	vsw->mac_error = code;
+}
+
+void fake_vsw_count_stages(struct vsw *vsw)
+{
+	vsw->stages_counted = true;
+}
+
+void fake_vsw_idle(struct vsw *vsw)
+{
+	vsw->idle = true;
 }
 
 void fake_vsw_fill(struct vsw *vsw, size_t n)

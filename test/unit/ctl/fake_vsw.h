@@ -17,12 +17,20 @@
 #define FAKE_BUSY_STEP   250    /* busy cycles of a worker between two looks... */
 #define FAKE_TOTAL_STEP  1000   /* ...of all these */
 #define FAKE_FRAMES_STEP 10     /* frames in them */
+#define FAKE_BURSTS_STEP 4      /* bursts that those came in */
 
 struct vsw *fake_vsw_create(void);
 void fake_vsw_destroy(struct vsw *vsw);
 
 /** fake_vsw_fail_mac() - vsw_mac_add_bulk() fails with @code from now on; 0 = no more. */
 void fake_vsw_fail_mac(struct vsw *vsw, int code);
+
+/** fake_vsw_count_stages() - As a build that counts cycles by stage: stages "receive", "deliver" and
+ *  "notify" take 60, 180 and 0 of each FAKE_BUSY_STEP. */
+void fake_vsw_count_stages(struct vsw *vsw);
+
+/** fake_vsw_idle() - The workers have no queue and find nothing to do. */
+void fake_vsw_idle(struct vsw *vsw);
 
 /** fake_vsw_fill() - Vhost ports f0001... until there are @n in all. */
 void fake_vsw_fill(struct vsw *vsw, size_t n);

@@ -435,6 +435,106 @@ static void worker_list_has_cycles_and_queues(void **state)
 	close(fd);
 }
 
+static void worker_show_has_the_members_of_the_list(void **state)
+{
+	int fd = wire_connect(*state);
+	json_t *list = wire_result(fd, "worker.list", "{}");
+	json_t *shown = wire_result(fd, "worker.show", "{\"lcore\":4}");
+	const json_t *listed = json_array_get(json_object_get(list, "workers"), 1);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)listed, key, value)
+	{
+		const json_t *other = json_object_get(shown, key);
+
+		assert_non_null(other);
+		assert_int_equal(json_typeof(other), json_typeof(value));
+	}
+	assert_true(
+		json_equal(json_object_get(shown, "queues"), json_object_get(listed, "queues")));
+	assert_int_equal(num(shown, "lcore"), 4);
+	assert_int_equal(num(shown, "busy_cycles"), FAKE_BUSY_STEP);
+	assert_int_equal(num(shown, "total_cycles"), FAKE_TOTAL_STEP);
+	assert_int_equal(num(shown, "packets"), FAKE_FRAMES_STEP);
+	assert_int_equal(num(shown, "bursts"), FAKE_BURSTS_STEP);
+	assert_true(json_real_value(json_object_get(shown, "frames_per_burst")) == 2.5);
+	assert_string_equal(str(shown, "vectors"), "avx2");
+	assert_int_equal(num(shown, "tsc_hz"), 2000000000);
+	assert_true(num(shown, "time_ns") > num(list, "time_ns"));
+	json_decref(list);
+	json_decref(shown);
+	close(fd);
+}
+
+static void count_stages(void *user)
+{
+	fake_vsw_count_stages(user);
+}
+
+static void worker_show_has_stages_where_they_are_counted(void **state)
+{
+	struct harness *h = *state;
+	int fd = wire_connect(h);
+	json_t *w = wire_result(fd, "worker.show", "{\"lcore\":3}");
+	const json_t *stages;
+
+	assert_true(json_is_false(json_object_get(w, "stages_counted")));
+	assert_null(json_object_get(w, "stages"));
+	json_decref(w);
+
+	harness_run(h, count_stages, h->vsw);
+	w = wire_result(fd, "worker.show", "{\"lcore\":3}");
+	stages = json_object_get(w, "stages");
+	assert_true(json_is_true(json_object_get(w, "stages_counted")));
+	assert_int_equal(json_array_size(stages), 3);
+	assert_string_equal(str(json_array_get(stages, 0), "name"), "receive");
+	assert_string_equal(str(json_array_get(stages, 1), "name"), "deliver");
+	assert_int_equal(num(json_array_get(stages, 1), "cycles"), 180);
+	assert_int_equal(num(json_array_get(stages, 2), "cycles"), 0);
+	json_decref(w);
+	close(fd);
+}
+
+static void be_idle(void *user)
+{
+	fake_vsw_idle(user);
+}
+
+static void worker_show_before_the_first_burst(void **state)
+{
+	struct harness *h = *state;
+	int fd = wire_connect(h);
+	json_t *w;
+
+	harness_run(h, be_idle, h->vsw);
+	w = wire_result(fd, "worker.show", "{\"lcore\":3}");
+	assert_int_equal(num(w, "bursts"), 0);
+	assert_true(json_real_value(json_object_get(w, "frames_per_burst")) == 0);
+	assert_int_equal(num(w, "n_queues"), 0);
+	assert_int_equal(json_array_size(json_object_get(w, "queues")), 0);
+	json_decref(w);
+	close(fd);
+}
+
+static void worker_show_refuses(void **state)
+{
+	int fd = wire_connect(*state);
+
+	// and tells which there are
+	wire_refused(fd, "worker.show", "{\"lcore\":9}", "ENOENT", "lcore 9: ");
+	wire_refused(fd, "worker.show", "{\"lcore\":9}", "ENOENT", ": 3-4");
+	wire_refused(fd, "worker.show", "{\"lcore\":0}", "ENOENT", ": 3-4");
+	wire_refused(fd, "worker.show", "{\"lcore\":2147483647}", "ENOENT", ": 3-4");
+	wire_refused(fd, "worker.show", "{\"lcore\":2147483648}", "ERANGE", "'lcore'");
+	wire_refused(fd, "worker.show", "{\"lcore\":-1}", "ERANGE", "'lcore'");
+	wire_refused(fd, "worker.show", "{\"lcore\":\"3\"}", "EINVAL", "wrong type");
+	wire_refused(fd, "worker.show", "{\"lcore\":3.0}", "EINVAL", "wrong type");
+	wire_refused(fd, "worker.show", "{}", "EINVAL", "'lcore' is missing");
+	wire_refused(fd, "worker.show", "{\"lcore\":3,\"port\":\"vm1\"}", "EINVAL", "'port'");
+	close(fd);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, harness_setup, harness_teardown)
 
 int main(void)
@@ -456,6 +556,10 @@ int main(void)
 		TEST(mac_methods_refuse),
 		TEST(stats_count_and_keep_what_was_removed),
 		TEST(worker_list_has_cycles_and_queues),
+		TEST(worker_show_has_the_members_of_the_list),
+		TEST(worker_show_has_stages_where_they_are_counted),
+		TEST(worker_show_before_the_first_burst),
+		TEST(worker_show_refuses),
 	};
 
 	return cmocka_run_group_tests_name("ctl_methods", tests, NULL, NULL);

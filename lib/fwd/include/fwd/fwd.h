@@ -50,6 +50,7 @@ struct fwd_sharing {
 struct fwd_source {
 	struct port *port;
 	uint16_t queue; /* receive queue of the port */
+	uint16_t last;  /* port that its last burst went to; only a guess where the next one goes */
 	/* held back: by which destination, and what it has to make available */
 	bool waiting;
 	uint16_t wait_port;
@@ -61,6 +62,26 @@ struct fwd_source {
 	uint64_t wait_seen;            /* TSC up to which the wait was charged */
 };
 
+enum fwd_stage { FWD_RECEIVE, FWD_CLASSIFY, FWD_DELIVER, FWD_COMPLETE, FWD_NOTIFY, FWD_STAGE_CNT };
+
+/* What a worker did, as far as it counts it. Written by the worker, read by any thread, relaxed. */
+struct fwd_work {
+	uint64_t bursts;                      /* polls that took frames */
+	uint64_t stage_cycles[FWD_STAGE_CNT]; /* all 0 unless built with -Dstage_cycles=true */
+};
+
+/** fwd_stages_counted() - Was this built with -Dstage_cycles=true? */
+bool fwd_stages_counted(void);
+
+/** fwd_stage_name() - "receive", ...; NULL beyond the last. */
+const char *fwd_stage_name(unsigned int stage);
+
+/** fwd_worker_work() - What @worker did so far. Any thread. */
+void fwd_worker_work(const struct fwd_worker *worker, struct fwd_work *out);
+
+/** fwd_worker_vectors() - The vectors its copies use: "avx2", ... */
+const char *fwd_worker_vectors(const struct fwd_worker *worker);
+
 /** fwd_worker_create() - A worker's scratch memory on NUMA node @node. @index: 0 to @n_workers-1.
  *  Return: 0 or -ENOMEM. */
 int fwd_worker_create(unsigned int index, unsigned int n_workers, int node,
@@ -68,6 +89,11 @@ int fwd_worker_create(unsigned int index, unsigned int n_workers, int node,
 
 /** fwd_worker_destroy() - NULL is fine. */
 void fwd_worker_destroy(struct fwd_worker *worker);
+
+/** fwd_prefetch_far(), fwd_prefetch_near() - @src is polled soon: next but one, next. A worker that has
+ *  many queues finds none of their rings in its first caches. Context: as fwd_poll(). */
+void fwd_prefetch_far(const struct fwd_map *map, const struct fwd_source *src);
+void fwd_prefetch_near(const struct fwd_map *map, const struct fwd_source *src);
 
 /**
  * fwd_poll() - Forward one burst of @src.

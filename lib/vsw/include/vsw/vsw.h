@@ -138,6 +138,8 @@ size_t vsw_mac_list(const struct vsw *vsw, size_t skip, struct vsw_mac *out, siz
 
 /* --- workers --- */
 
+#define VSW_STAGES_MAX 8
+
 struct vsw_worker_info {
 	unsigned int lcore;
 	int node;              /* NUMA node of the lcore's CPU */
@@ -146,6 +148,14 @@ struct vsw_worker_info {
 	uint64_t total_cycles; /* all cycles since start, asleep included */
 	uint64_t packets;      /* frames received by it */
 	uint64_t sleeps;       /* times it slept */
+	uint64_t bursts;       /* bursts that those frames came in */
+	const char *vectors;   /* that its copies use: "avx2", ...; static text */
+	bool stages_counted;   /* this build counts cycles by stage; else n_stages is 0 */
+	unsigned int n_stages; /* entries in stages[] */
+	struct {
+		const char *name; /* static text */
+		uint64_t cycles;  /* TSC cycles since start */
+	} stages[VSW_STAGES_MAX]; /* in the order that a burst goes through them */
 	struct {
 		char port[CONF_NAME_MAX];
 		uint16_t queue; /* receive queue number of the port, from 0 */
@@ -154,6 +164,9 @@ struct vsw_worker_info {
 
 /** vsw_worker_count() - Workers there are. */
 size_t vsw_worker_count(const struct vsw *vsw);
+
+/** vsw_worker_lcore() - The lcore of worker @i below vsw_worker_count(). */
+unsigned int vsw_worker_lcore(const struct vsw *vsw, size_t i);
 
 /** vsw_worker_info() - Worker @i below vsw_worker_count(). */
 void vsw_worker_info(struct vsw *vsw, size_t i, struct vsw_worker_info *out);

@@ -30,6 +30,8 @@ struct worker_info {
 	uint64_t total_cycles;
 	uint64_t packets;
 	uint64_t sleeps;
+	const char *vectors;  /* that its copies use; static text */
+	struct fwd_work work; /* taken a moment before or after the rest */
 };
 
 /** workers_create() - Launch a worker on every lcore but the main one. Where there is no other
@@ -53,6 +55,7 @@ unsigned int workers_count(const struct workers *ws);
 struct rte_rcu_qsbr *workers_qsbr(struct workers *ws);
 /** workers_nodes() - NUMA node of each worker. */
 const int *workers_nodes(const struct workers *ws);
+unsigned int workers_lcore(const struct workers *ws, unsigned int i);
 void workers_info(const struct workers *ws, unsigned int i, struct worker_info *out);
 
 /** workers_set_map() - Publish @map; on return no worker uses the old one, which is returned. */

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ *
+ * What a worker tells of its work. Read by control.
+ */
+
+#include "burst.h"
+
+bool fwd_stages_counted(void)
+{
+	return FWD_STAGE_CYCLES;
+}
+
+const char *fwd_stage_name(unsigned int stage)
+{
+	static const char *const names[FWD_STAGE_CNT] = {
+		[FWD_RECEIVE] = "receive",   [FWD_CLASSIFY] = "classify", [FWD_DELIVER] = "deliver",
+		[FWD_COMPLETE] = "complete", [FWD_NOTIFY] = "notify",
+	};
+
+	return stage < FWD_STAGE_CNT ? names[stage] : NULL;
+}
+
+void fwd_worker_work(const struct fwd_worker *worker, struct fwd_work *out)
+{
+	out->bursts = __atomic_load_n(&worker->work.bursts, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < FWD_STAGE_CNT; i++)
+		out->stage_cycles[i] = __atomic_load_n(&worker->work.stage_cycles[i],
+						       __ATOMIC_RELAXED);
+}
+
+const char *fwd_worker_vectors(const struct fwd_worker *worker)
+{
+	return worker->kernels->name;
+}
