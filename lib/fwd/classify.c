@@ -58,25 +58,27 @@ static uint16_t judge_one(struct fwd_worker *w, unsigned int i, uint16_t found)
 }
 
 /*
- * Fill dst[]. A burst to one address, as a guest in a conversation sends it, is looked up and judged by
- * its first frame. XXX
+ * Fill dst[]. A burst to one address, as a guest in a conversation sends it, is looked up by its first
+ * frame; one to addresses of one port is judged by it.
  */
 static void judge_all(struct fwd_worker *w)
 {
+	bool sound = w->common.shortest >= RTE_ETHER_HDR_LEN && w->dead == 0;
+	bool one_key = sound && w->common.differ == 0;
 	uint16_t found[FWD_BURST], differ = 0;
 
-	if (w->common.differ == 0 && w->common.shortest >= RTE_ETHER_HDR_LEN && w->dead == 0) {
-		mac_table_lookup_bulk(w->map->macs, w->keys, 1, found);
+	mac_table_lookup_bulk(w->map->macs, w->keys, one_key ? 1 : w->n, found);
+	if (!one_key)
+		for (unsigned int i = 0; i < w->n; i++)
+			differ |= found[i] ^ found[0];
+	// of addresses that are not in the table each is judged by itself: some are group addresses
+	w->same = sound && differ == 0 && (one_key || found[0] != MAC_PORT_NONE);
+	if (likely(w->same)) {
 		w->dst[0] = judge_one(w, 0, found[0]);
-		w->same = true;
 		return;
 	}
-	mac_table_lookup_bulk(w->map->macs, w->keys, w->n, found);
-	for (unsigned int i = 0; i < w->n; i++) {
+	for (unsigned int i = 0; i < w->n; i++)
 		w->dst[i] = judge_one(w, i, found[i]);
-		differ |= w->dst[i] ^ w->dst[0];
-	}
-	w->same = differ == 0 && w->dst[0] != FWD_DST_DROP; // drops have reasons of their own
 }
 
 static void pick_queue(const struct fwd_worker *w, struct dest *d)
