@@ -48,8 +48,7 @@ int packed_take(struct vring_queue *vr, struct vring_cursor *cur, struct walk *w
 	return 0;
 }
 
-#define DESC_F_LAP   (DESC_F_AVAIL | DESC_F_USED)
-#define PACKED_AHEAD 12u /* descriptors: three lines */
+#define DESC_F_LAP (DESC_F_AVAIL | DESC_F_USED)
 
 /* A walk around the ring, in registers while a burst is handled. */
 struct lap {
@@ -79,15 +78,6 @@ static inline void lap_step(struct lap *l, unsigned int slots)
 static inline struct vring_cursor lap_cursor(const struct lap *l)
 {
 	return (struct vring_cursor){.word = l->idx | (l->avail == DESC_F_AVAIL) << 16};
-}
-
-/* Every descriptor that is read is written when it goes back, so its line is fetched for that at once.
- * 114 to XXX cycles a frame of 64 bytes. */
-static inline void lap_prefetch(const struct lap *l, unsigned int ahead)
-{
-	unsigned int at = l->idx + ahead;
-
-	prefetch_write(&l->ring[at < l->size ? at : at - l->size]);
 }
 
 /* The header in one descriptor and the frame in another, which is direct or in a table: one piece. @l: at
@@ -167,7 +157,6 @@ unsigned int packed_peek(struct vring_queue *vr, struct vring_chain *chains, uns
 		struct desc_copy d = desc_read_packed(&l.ring[l.idx]);
 		uint8_t *addr;
 
-		lap_prefetch(&l, PACKED_AHEAD);
 		if (__builtin_expect(d.flags == (l.avail | plain) && d.len > skip &&
 					     d.len - skip <= VRING_FRAME_MAX,
 				     1)) {
@@ -198,7 +187,6 @@ unsigned int packed_take_flat(struct vring_queue *vr, struct vring_cursor *cur,
 		struct desc_copy d = desc_read_packed(&l.ring[l.idx]);
 		uint8_t *addr;
 
-		lap_prefetch(&l, PACKED_AHEAD);
 		if (d.flags != (l.avail | DESC_F_WRITE) || d.len < need[i])
 			break;
 		addr = ring_map(vr, &win, d.addr, d.len);
@@ -216,10 +204,12 @@ unsigned int packed_take_flat(struct vring_queue *vr, struct vring_cursor *cur,
 
 void packed_prefetch(const struct vring_queue *vr, unsigned int n)
 {
-	struct lap l = lap_begin(vr, vr->avail.idx, vr->avail.wrap);
+	// four to a line, which is written when they go back
+	for (unsigned int i = 0; i < n; i += 4) {
+		unsigned int at = vr->avail.idx + i;
 
-	for (unsigned int i = 0; i < n && i < vr->size; i += 4) // four to a line
-		lap_prefetch(&l, i);
+		prefetch_write(&vr->pdesc[at < vr->size ? at : 0]);
+	}
 }
 
 /* Write a descriptor's used half back. The driver looks at them in ring order, so the flags of a burst's

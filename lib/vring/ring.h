@@ -200,19 +200,12 @@ static inline void prefetch_write(const void *p)
 
 #define VIRTQ_LINE 64
 
-/* Most of what is read of a frame by itself lies on its first 64 bytes: one line, or two. */
-static inline void prefetch_frame(const uint8_t *addr)
-{
-	__builtin_prefetch(addr);
-	__builtin_prefetch(addr + VIRTQ_LINE - 1);
-}
-
 /** ring_chain_flat() - A chain of one piece. */
 static inline void ring_chain_flat(struct vring_chain *c, uint8_t *addr, uint32_t len, uint16_t id,
 				   uint16_t slots)
 {
 	*c = (struct vring_chain){.addr = addr, .len = len, .id = id, .slots = slots, .n_segs = 1};
-	prefetch_frame(addr);
+	__builtin_prefetch(addr);
 }
 
 /* Long chains, which a burst has few of. The arena of a burst while it fills. */

@@ -121,18 +121,6 @@ unsigned int vring_take_flat(struct vring_queue *vr, struct vring_cursor *cur, c
 			  : split_take_flat(vr, cur, need, n, addrs, elems);
 }
 
-void vring_prefetch_avail(const struct vring_queue *vr)
-{
-	const struct vring_avail *avail = vr->driver;
-
-	if (vr->packed) {
-		packed_prefetch(vr, 1);
-		return;
-	}
-	__builtin_prefetch(&avail->idx);
-	__builtin_prefetch(&avail->ring[vr->avail.idx & (vr->size - 1)]);
-}
-
 void vring_prefetch(const struct vring_queue *vr, unsigned int n)
 {
 	if (vr->packed)

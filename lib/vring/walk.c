@@ -124,7 +124,7 @@ bool ring_walk_put(struct arena *a, struct vring_chain *c, const struct walk *w)
 		c->n_segs = 0;
 	if (c->n_segs == 0)
 		return true;
-	prefetch_frame(c->addr);
+	__builtin_prefetch(c->addr);
 	if (c->n_segs > 1)
 		a->used += c->n_segs;
 	return true;

@@ -14,23 +14,13 @@
 	20 /* nothing to do for so long, then sleep (with idle=sleep): about what a sleep
 		    * and a wake-up cost, so that neither choice is ever twice as bad as the other */
 
-#define MANY 8 /* queues, from which on their rings are fetched ahead of their turn */
-
 static unsigned int poll_all(struct worker *w, const struct fwd_map *map,
 			     const struct fwd_sharing *sharing, const struct worker_list *list)
 {
 	unsigned int n = 0;
 
-	if (list->n < MANY) {
-		for (size_t i = 0; i < list->n; i++)
-			n += fwd_poll(w->fwd, map, sharing, &list->sources[i]);
-		return n;
-	}
-	for (size_t i = 0; i < list->n; i++) {
-		fwd_prefetch_far(map, &list->sources[i + 2 < list->n ? i + 2 : i + 2 - list->n]);
-		fwd_prefetch_near(map, &list->sources[i + 1 < list->n ? i + 1 : 0]);
+	for (size_t i = 0; i < list->n; i++)
 		n += fwd_poll(w->fwd, map, sharing, &list->sources[i]);
-	}
 	return n;
 }
 

@@ -131,20 +131,21 @@ def _guests(bench, quick):
     return guest.run(bench.rig.program("vswitchd"), window_s, rounds, bench.say)
 
 
-def write(args, result):
-    """Files that were asked for; a line about each that could not be made."""
+def write(args, result, say):
+    """The file and the charts; a line about each that could not be made."""
     errors = []
-    if args.json:
-        try:
-            report.write(result, args.json)
-        except OSError as error:
-            errors.append(f"--json {args.json}: {error.strerror}; give another file")
-    if args.charts:
-        try:
-            import charts  # pylint: disable=import-outside-toplevel
-            charts.draw(result, pathlib.Path(args.charts))
-        except Exception as error:  # pylint: disable=broad-except  # a chart is no reason to fail
-            errors.append(f"--charts {args.charts}: {error}")
+    try:
+        pathlib.Path(args.json).parent.mkdir(parents=True, exist_ok=True)
+        report.write(result, args.json)
+        say(f"written: {args.json}")
+    except OSError as error:
+        errors.append(f"--json {args.json}: {error.strerror}; give another file")
+    try:
+        import charts  # pylint: disable=import-outside-toplevel
+        drawn = charts.draw(result, pathlib.Path(args.charts), say)
+        say(f"drawn: {len(drawn)} files in {args.charts}")
+    except Exception as error:  # pylint: disable=broad-except  # a chart is no reason to fail
+        errors.append(f"--charts {args.charts}: {error}")
     return errors
 
 

@@ -50,7 +50,6 @@ struct fwd_sharing {
 struct fwd_source {
 	struct port *port;
 	uint16_t queue; /* receive queue of the port */
-	uint16_t last;  /* port that its last burst went to; only a guess where the next one goes */
 	/* held back: by which destination, and what it has to make available */
 	bool waiting;
 	uint16_t wait_port;
@@ -89,11 +88,6 @@ int fwd_worker_create(unsigned int index, unsigned int n_workers, int node,
 
 /** fwd_worker_destroy() - NULL is fine. */
 void fwd_worker_destroy(struct fwd_worker *worker);
-
-/** fwd_prefetch_far(), fwd_prefetch_near() - @src is polled soon: next but one, next. A worker that has
- *  many queues finds none of their rings in its first caches. Context: as fwd_poll(). */
-void fwd_prefetch_far(const struct fwd_map *map, const struct fwd_source *src);
-void fwd_prefetch_near(const struct fwd_map *map, const struct fwd_source *src);
 
 /**
  * fwd_poll() - Forward one burst of @src.

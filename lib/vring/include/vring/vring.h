@@ -215,10 +215,6 @@ int vring_take(struct vring_queue *vr, struct vring_cursor *cur, struct vring_se
 unsigned int vring_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
 			     unsigned int n, uint8_t **addrs, struct vring_elem *elems);
 
-/** vring_prefetch_avail() - Chains are going to be taken from the ring's own cursor on, after some other
- *  work: have the lines come that tell which. */
-void vring_prefetch_avail(const struct vring_queue *vr);
-
 /** vring_prefetch() - About @n chains are going to be taken from the ring's own cursor on: have their
  *  descriptors come. */
 void vring_prefetch(const struct vring_queue *vr, unsigned int n);
