@@ -163,17 +163,19 @@ static unsigned int list_length(const struct fwd_worker *w, const struct dest *d
 	return n;
 }
 
-/* A frame longer than the switch's limit needs more than any buffer has, so that no run takes it. */
-static void needs_fill(const struct fwd_worker *w, const struct dest *d, unsigned int n,
+/* Bytes that each frame takes. Return: is none of them longer than the switch lets pass? */
+static bool needs_fill(const struct fwd_worker *w, const struct dest *d, unsigned int n,
 		       uint32_t *need)
 {
-	uint32_t hdr_len = d->queue->ring.hdr_len, max_frame = w->map->max_frame;
+	uint32_t hdr_len = d->queue->ring.hdr_len, longest = 0;
 
 	for (unsigned int k = 0; k < n; k++) {
 		uint32_t len = w->frames[d->list[k]].len;
 
-		need[k] = len <= max_frame ? len + hdr_len : UINT32_MAX;
+		need[k] = len + hdr_len;
+		longest = RTE_MAX(longest, len);
 	}
+	return longest <= w->map->max_frame;
 }
 
 void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
@@ -187,13 +189,19 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 	};
 	unsigned int n = list_length(w, d), k = 0;
 	uint32_t need[FWD_BURST];
+	bool all_pass;
 
-	vring_prefetch(v.vr, n); // 56 to 50 cycles a frame
-	needs_fill(w, d, n, need);
+	vring_prefetch(v.vr, n); // without, 64-byte frames take 2 to 11 % more cycles
+	all_pass = needs_fill(w, d, n, need);
 	while (k < n) {
-		k += deliver_run(&v, d->list + k, need + k, n - k);
-		if (k == n)
-			break;
+		// frames among which some are too long are looked at one by one
+		unsigned int run = all_pass ? n - k
+					    : w->frames[d->list[k]].len <= w->map->max_frame;
+		unsigned int done = run > 0 ? deliver_run(&v, d->list + k, need + k, run) : 0;
+
+		k += done;
+		if (run > 0 && done == run)
+			continue;
 		d->plain = false;
 		if (!deliver_frame(&v, d->list[k++]))
 			break;

@@ -220,6 +220,12 @@ static lookup_fn *lookup_for(const struct mac_table *table)
 	return lookup_prefetched;
 }
 
+void mac_table_plain(struct mac_table *table)
+{
+	if (table->bucket_mask != 0 && table->size_bytes > PREFETCH_FROM)
+		table->lookup = lookup_prefetched;
+}
+
 void mac_table_lookup_bulk(const struct mac_table *table, const uint64_t *keys, unsigned int n,
 			   uint16_t *ports)
 {

@@ -127,7 +127,7 @@ static bool packed_peek_other(struct vring_queue *vr, struct window *win, struct
 	struct vring_cursor cur = lap_cursor(l);
 	struct walk w;
 
-	if (!vr->writable && (flags == DESC_F_NEXT || flags == DESC_F_INDIRECT)) {
+	if (!vr->writable && vr->size > 1 && (flags == DESC_F_NEXT || flags == DESC_F_INDIRECT)) {
 		uint8_t *addr = packed_pair(vr, win, l, *d, c);
 
 		if (addr != NULL) {

@@ -232,17 +232,15 @@ bool ring_walk_add(struct walk *w, const struct desc_copy *d);
 /** ring_walk_indirect() - Append an indirect table's bytes. Return: false: fault set. */
 bool ring_walk_indirect(struct walk *w, const struct desc_copy *d);
 
-/** packed_advance() - Move @cur @slots on, at most once around. */
+/** packed_advance() - Move @cur @slots on. Chains that overlap are together more than one lap. */
 static inline void packed_advance(const struct vring_queue *vr, struct vring_cursor *cur,
 				  unsigned int slots)
 {
 	unsigned int idx = cur->idx + slots;
 	uint32_t wrap = cur->wrap;
 
-	if (idx >= vr->size) {
-		idx -= vr->size;
+	for (; idx >= vr->size; idx -= vr->size)
 		wrap ^= 1;
-	}
 	cur->word = idx | wrap << 16;
 }
 static_assert(offsetof(struct vring_cursor, wrap) == 2, "the word is made by hand");

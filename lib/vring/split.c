@@ -94,7 +94,8 @@ static bool split_peek_other(struct vring_queue *vr, struct window *win, uint16_
 {
 	struct walk w;
 
-	if (!vr->writable && (d->flags == DESC_F_NEXT || d->flags == DESC_F_INDIRECT)) {
+	if (!vr->writable && vr->size > 1 &&
+	    (d->flags == DESC_F_NEXT || d->flags == DESC_F_INDIRECT)) {
 		uint32_t len;
 		uint8_t *addr = split_pair(vr, win, *d, &len);
 
@@ -216,7 +217,7 @@ unsigned int split_take_flat(struct vring_queue *vr, struct vring_cursor *cur, c
 		addr = ring_map(vr, &win, d.addr, d.len);
 		if (addr == NULL)
 			break;
-		// header and frame; 58 to 54 cycles a frame of 64 bytes, for either line
+		// header and frame: without either line 64-byte frames take 8 % more cycles
 		prefetch_write(addr);
 		prefetch_write(addr + VIRTQ_LINE);
 		addrs[i] = addr;

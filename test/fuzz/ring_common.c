@@ -24,6 +24,8 @@
 #define ARENA   64
 #define REGIONS 4
 #define STEPS   200
+#define KINDS   8    /* of steps that came first ... */
+#define NEW     0xe0 /* ... and from here on the later ones, so that old seeds mean what they did */
 #define F_RAW   0x20 /* flags: descriptors are taken from the input as they are */
 #define F_ALIAS 0x40 /* flags: the descriptors are guest memory too */
 
@@ -245,6 +247,8 @@ static void position_check(const struct rig *r)
 {
 	if (r->packed)
 		CHECK(r->vr.avail.idx < r->p.size && r->vr.used_idx < r->p.size);
+	else
+		CHECK((uint16_t)(r->vr.avail_seen - r->vr.avail.idx) <= r->p.size);
 	CHECK(r->vr.fault < VRING_FAULT_CNT);
 	CHECK(vring_faulted(&r->vr) == (vring_fault_text(r->vr.fault) != NULL));
 }
@@ -307,6 +311,49 @@ static void step_take(struct rig *r)
 	}
 }
 
+/* Runs of receive buffers of one piece, from the ring's own cursor on, in up to three goes. */
+static void step_take_flat(struct rig *r)
+{
+	struct vring_cursor cur = r->vr.avail;
+
+	r->n_taken = 0;
+	for (unsigned int goes = get(&r->in, 1) % 3 + 1; goes > 0; goes--) {
+		unsigned int max = get(&r->in, 1) % (CHAINS + 1 - r->n_taken), n;
+		uint32_t need[CHAINS], word = cur.word;
+		bool faulted = vring_faulted(&r->vr);
+		uint8_t *addrs[CHAINS];
+
+		for (unsigned int i = 0; i < max; i++)
+			need[i] = r->p.hdr_len + get(&r->in, 1) % 64;
+		n = vring_take_flat(&r->vr, &cur, need, max, addrs, r->taken + r->n_taken);
+		CHECK(n <= max && (!faulted || n == 0) && (n > 0 || cur.word == word));
+		CHECK(!r->packed || cur.idx < r->p.size);
+		CHECK(r->packed || r->n_taken + n <= r->p.size);
+		for (unsigned int i = 0; i < n; i++) {
+			const struct vring_elem *e = &r->taken[r->n_taken + i];
+
+			CHECK(e->len == need[i] && e->slots == 1);
+			CHECK(r->packed || e->id < r->p.size);
+			seg_check(r, &(struct vring_seg){.addr = addrs[i], .len = need[i]});
+			addrs[i][0] = 0x5a;
+			addrs[i][need[i] - 1] = 0xa5;
+		}
+		r->n_taken += n;
+	}
+}
+
+/* What was taken goes back unwritten, as what was peeked at does. */
+static void step_complete_read(struct rig *r)
+{
+	unsigned int n = get(&r->in, 1) % (r->n_taken + 1);
+
+	for (unsigned int i = 0; i < n; i++)
+		r->chains[i] = (struct vring_chain){.id = r->taken[i].id,
+						    .slots = r->taken[i].slots};
+	vring_complete_read(&r->vr, r->chains, n);
+	r->n_taken = 0;
+}
+
 /* The guest writes while we are between two reads. */
 static void step_mutate(struct rig *r)
 {
@@ -347,7 +394,9 @@ static void step_setup(struct rig *r)
 
 static void step(struct rig *r)
 {
-	switch (get(&r->in, 1) % 8) {
+	uint32_t kind = get(&r->in, 1);
+
+	switch (kind < NEW ? kind % KINDS : KINDS + kind % 2) {
 	case 0:
 		step_peek(r);
 		break;
@@ -374,8 +423,14 @@ static void step(struct rig *r)
 	case 6:
 		step_setup(r);
 		break;
-	default:
+	case 7:
 		step_mutate(r);
+		break;
+	case 8:
+		step_take_flat(r);
+		break;
+	default:
+		step_complete_read(r);
 	}
 	position_check(r);
 }

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "lan.h"
 
@@ -92,6 +93,40 @@ static void mergeable_in_pieces(void **state)
 	     14, 2100);
 }
 
+/* The switch's own limit holds also for a receiver whose buffers are as long as a length can say. */
+static void limit_and_longest_buffer(void **state)
+{
+	const uint64_t gpa = 1ull << 40, size = 1ull << 32;
+
+	for (int packed = 0; packed < 2; packed++) {
+		struct lan_conf confs[2] = {{.packed = packed != 0}, {.packed = packed != 0}};
+		struct lan lan;
+		struct drv *rx;
+		void *va = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+		if (va == MAP_FAILED)
+			skip();
+		lan_init(&lan, confs, 2);
+		lan.map.max_frame = 1518;
+		rx = &lan.guests[1]->rx;
+		rx->mem.regions[rx->mem.n_regions++] = (struct vring_region){
+			.gpa = gpa, .size = size, .va = va};
+		assert_true(drv_post(rx, &(struct drv_piece){gpa, UINT32_MAX}, 1, DRV_DIRECT) >= 0);
+		lan_send_to(&lan, 0, 1, 1, 1519);
+		assert_int_equal(lan_poll(&lan, 0), 1);
+		assert_int_equal(lan_stats(&lan, 1)->tx_drop[STATS_TX_TOO_LONG], 1);
+		assert_int_equal(lan_stats(&lan, 1)->tx_frames, 0);
+		lan_send_to(&lan, 0, 1, 2, 1518);
+		assert_int_equal(lan_poll(&lan, 0), 1);
+		assert_int_equal(lan_stats(&lan, 1)->tx_frames, 1);
+		lan_closes(&lan);
+		rx->mem.n_regions--;
+		lan_fini(&lan);
+		(void)munmap(va, size);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -100,6 +135,7 @@ int main(void)
 		cmocka_unit_test(in_pieces),
 		cmocka_unit_test(mergeable),
 		cmocka_unit_test(mergeable_in_pieces),
+		cmocka_unit_test(limit_and_longest_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, lan_eal_start, NULL);

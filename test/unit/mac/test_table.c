@@ -108,7 +108,7 @@ static void compare(const struct mac_table *table, const struct mac_entry *sorte
 static void random_against_model(void **state)
 {
 	static const size_t sizes[] = {0,  1,  2,  3,   4,   5,   7,    8,    9,     10,
-				       16, 17, 32, 100, 512, 513, 1000, 4096, 100000};
+				       16, 17, 32, 100, 512, 513, 1000, 4096, 65536, 100000};
 	struct random r = {0x9e3779b97f4a7c15};
 
 	for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
@@ -134,6 +134,8 @@ static void random_against_model(void **state)
 		}
 		for (size_t i = 0; i < 500; i++)
 			keys[n_keys++] = random_next(&r) & KEY_MASK;
+		compare(table, sorted, n, keys, n_keys);
+		mac_table_plain(table);
 		compare(table, sorted, n, keys, n_keys);
 		mac_table_destroy(table);
 		free(keys);
@@ -162,6 +164,8 @@ static void runs_of_addresses(void **state)
 			keys[2 * i + 1] = (i + n + 1) << (shifts[k] + 1);
 		}
 		assert_int_equal(mac_table_create(entries, n, -1, &table), 0);
+		compare(table, entries, n, keys, 2 * n);
+		mac_table_plain(table);
 		compare(table, entries, n, keys, 2 * n);
 		mac_table_destroy(table);
 	}

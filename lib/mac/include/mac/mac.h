@@ -38,6 +38,10 @@ int mac_table_create(const struct mac_entry *entries, size_t n, int node, struct
 /** mac_table_destroy() - NULL is fine. No worker may still look into it. */
 void mac_table_destroy(struct mac_table *table);
 
+/** mac_table_plain() - Look up by the loop that every machine can run, whatever this one has. For
+ *  tests; before anybody looks into it. */
+void mac_table_plain(struct mac_table *table);
+
 /** mac_table_count() - Entries in it. */
 size_t mac_table_count(const struct mac_table *table);
 
