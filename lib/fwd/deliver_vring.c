@@ -142,6 +142,8 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 	};
 
 	n = RTE_MIN(n, FWD_OUTS - w->n_outs);
+	if (n == 0)
+		return 0;
 	n = vring_take_flat(v->vr, &v->cur, need, n, addrs, &w->outs[w->n_outs].elem);
 	if (n == 0)
 		return 0;

@@ -148,8 +148,8 @@ __attribute__((target("avx2,bmi"))) static inline uint64_t bucket_port_avx2(cons
 									    uint64_t key)
 {
 	const __m256i *words = (const __m256i *)(const void *)bucket;
-	__m256i probe = _mm256_set1_epi64x((long long)(key << PORT_BITS)),
-		zero = _mm256_setzero_si256();
+	uint64_t word = key << PORT_BITS;
+	__m256i probe = _mm256_set1_epi64x((int64_t)word), zero = _mm256_setzero_si256();
 	__m256i low = _mm256_xor_si256(_mm256_loadu_si256(words), probe);
 	__m256i high = _mm256_xor_si256(_mm256_loadu_si256(words + 1), probe);
 	__m256i same_low = _mm256_cmpeq_epi64(_mm256_srli_epi64(low, PORT_BITS), zero);
