@@ -52,7 +52,9 @@ struct dest {
 struct fwd_worker {
 	const struct fwd_kernels *kernels;
 	struct fwd_work work;
-	uint64_t stage_since; /* TSC at which the stage began; only with FWD_STAGE_CYCLES */
+	/* of this poll, only with FWD_STAGE_CYCLES */
+	uint64_t stage_since; /* TSC at which the stage began */
+	uint64_t stage_cycles[FWD_STAGE_CNT];
 	unsigned int index;
 	unsigned int n_workers;
 	/* the burst */
@@ -105,7 +107,7 @@ static inline void stage_end(struct fwd_worker *w, enum fwd_stage stage)
 	if (!FWD_STAGE_CYCLES)
 		return;
 	now = rte_rdtsc();
-	stats_inc(&w->work.stage_cycles[stage], now - w->stage_since);
+	w->stage_cycles[stage] += now - w->stage_since;
 	w->stage_since = now;
 }
 

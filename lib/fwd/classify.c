@@ -7,10 +7,8 @@
 
 #include "burst.h"
 
-#include <base/mac_addr.h>
 #include <mac/mac.h>
 #include <rte_ether.h>
-#include <rte_ethdev.h>
 #include <string.h>
 
 /* The list of a destination that gets the whole burst. */
@@ -58,8 +56,8 @@ static uint16_t judge_one(struct fwd_worker *w, unsigned int i, uint16_t found)
 }
 
 /*
- * Fill dst[]. A burst to one address, as a guest in a conversation sends it, is looked up by its first
- * frame (55 to 47 cycles a frame); one to addresses of one port is judged by it.
+ * Fill dst[]. A burst to one address, as a guest in a conversation sends it, is looked up by its
+ * first frame (55 to 47 cycles a frame); one to addresses of one port is judged by it.
  */
 static void judge_all(struct fwd_worker *w)
 {
@@ -123,7 +121,8 @@ static struct dest *dest_add(struct fwd_worker *w, struct port *port)
 	return d;
 }
 
-/* The ports that a flooded frame goes to, in the order of their ids: all that are up, but its own. */
+/* The ports that a flooded frame goes to, in the order of their ids: all that are up, but its own.
+ * */
 static void dests_add_all(struct fwd_worker *w)
 {
 	for (uint16_t id = 0; id < w->map->n_ids; id++) {

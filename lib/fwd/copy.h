@@ -5,6 +5,8 @@
 
 /* Frames in pieces: the general way to copy, for what the kernels do not do in one go. */
 
+#include "kernels.h"
+
 #include <string.h>
 #include <vring/vring.h>
 
@@ -34,11 +36,11 @@ static inline void out_write(struct out_place *at, const uint8_t *src, uint32_t 
 	}
 }
 
-/** out_frame() - Append the whole frame @f: its snapshot of @snap_len bytes, the rest from its sender. */
+/** out_frame() - Append the whole frame @f: its snapshot, the rest from its sender. */
 static inline void out_frame(struct out_place *at, const struct vring_chain *f,
-			     const struct vring_seg *segs, const uint8_t *snap, uint32_t snap_len)
+			     const struct vring_seg *segs, const uint8_t *snap)
 {
-	uint32_t skip = f->len < snap_len ? f->len : snap_len;
+	uint32_t skip = f->len < FWD_SNAP ? f->len : FWD_SNAP;
 
 	out_write(at, snap, skip);
 	for (unsigned int i = 0; i < f->n_segs; i++) {

@@ -53,14 +53,14 @@ static struct rte_mbuf *mbuf_chain(const struct fwd_worker *w, struct rte_mempoo
 		left -= len;
 	}
 	head->pkt_len = f->len;
-	out_frame(&at, f, w->segs, w->snaps[frame], FWD_SNAP);
+	out_frame(&at, f, w->segs, w->snaps[frame]);
 	return head;
 }
 
 /*
- * Frames of the list from @k on that each fit into one mbuf. The mbufs are taken from the pool together: 113
- * to 102 cycles a frame, of those between a guest and a null port. Return: how many were filled; 0 also
- * when the pool has fewer than that.
+ * Frames of the list from @k on that each fit into one mbuf. The mbufs are taken from the pool
+ * together: 113 to 102 cycles a frame, of those between a guest and a null port. Return: how many
+ * were filled; 0 also when the pool has fewer than that.
  */
 static unsigned int mbufs_fill(struct fwd_worker *w, const struct dest *d, unsigned int k,
 			       uint32_t longest)
@@ -118,7 +118,8 @@ static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool
 	return m;
 }
 
-/* Are @n left in the pool itself? The workers' caches do not count: adding them up takes a line each. */
+/* Are @n left in the pool itself? The workers' caches do not count: adding them up takes a line
+ * each. */
 static bool pool_has(const struct rte_mempool *pool, unsigned int n)
 {
 	return rte_mempool_get_ops(pool->ops_index)->get_count(pool) >= n;

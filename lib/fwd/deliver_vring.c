@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The vswitchd authors
  *
- * Stage 3 into a virtqueue. Nearly all frames go into one buffer that is one piece: such are taken for
- * a run of frames and then copied together, so that the buffers' lines are on their way while the next
- * descriptors are read. Any other frame is taken and written by itself. Runs on workers.
+ * Stage 3 into a virtqueue. Nearly all frames go into one buffer that is one piece: such are taken
+ * for a run of frames and then copied together, so that the buffers' lines are on their way while
+ * the next descriptors are read. Any other frame is taken and written by itself. Runs on workers.
  */
 
 #include "burst.h"
@@ -80,7 +80,7 @@ static void room_fill(struct fwd_worker *w, const struct room *room, uint8_t hdr
 
 	memcpy(hdr + HDR_NUM_BUFFERS, &room->n_chains, sizeof(room->n_chains));
 	out_write(&at, hdr, hdr_len);
-	out_frame(&at, &w->frames[room->frame], w->segs, w->snaps[room->frame], FWD_SNAP);
+	out_frame(&at, &w->frames[room->frame], w->segs, w->snaps[room->frame]);
 }
 
 /* A frame that room_take() had no room for. Return: false: the burst ends here. */

@@ -2,8 +2,8 @@
  * Copyright (c) 2026 The vswitchd authors
  *
  * The loops that move a burst's bytes; compiled once for each width of vectors (meson.build gives
- * FWD_KERNELS, FWD_KERNELS_NAME and FWD_VEC, its bytes). AVX2 for SSE4.2: 79 to 74 cycles a frame of 64
- * bytes, 156 to 122 of 512, 304 to 226 of 1518. Runs on workers.
+ * FWD_KERNELS, FWD_KERNELS_NAME and FWD_VEC, its bytes). AVX2 for SSE4.2: 79 to 74 cycles a frame
+ * of 64 bytes, 156 to 122 of 512, 304 to 226 of 1518. Runs on workers.
  */
 
 #include "copy.h"
@@ -69,8 +69,8 @@ static struct fwd_common snapshot(const struct vring_chain *frames, const struct
 	return (struct fwd_common){.differ = differ, .bytes = bytes, .shortest = shortest};
 }
 
-/* Bytes behind the snapshot. Nothing in front of @src is read: what was judged stays as it was. Frames of 512
- * bytes: 127 cycles with memcpy(), 121 with this. */
+/* Bytes behind the snapshot. Nothing in front of @src is read: what was judged stays as it was.
+ * Frames of 512 bytes: 127 cycles with memcpy(), 121 with this. */
 static inline void move_rest(uint8_t *dst, const uint8_t *src, uint32_t len)
 {
 	if (len < FWD_VEC) {

@@ -4,11 +4,10 @@
 #pragma once
 
 /*
- * The loops that move a burst's bytes. They are compiled once for each width of vectors, and a worker
- * takes the widest that its machine has: one indirect call a burst.
+ * The loops that move a burst's bytes. They are compiled once for each width of vectors, and a
+ * worker takes the widest that its machine has: one indirect call a burst.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <vring/vring.h>
 
@@ -50,5 +49,6 @@ extern const struct fwd_kernels fwd_kernels_sse42;
 extern const struct fwd_kernels fwd_kernels_avx2;
 extern const struct fwd_kernels fwd_kernels_avx512;
 
-/** fwd_kernels_best() - The widest that this machine has and EAL allows (--force-max-simd-bitwidth). */
+/** fwd_kernels_best() - The widest that this machine has and EAL allows
+ *  (--force-max-simd-bitwidth). */
 const struct fwd_kernels *fwd_kernels_best(void);

@@ -92,6 +92,20 @@ static void forward_eth(struct fwd_worker *w)
 	}
 }
 
+/* Count a poll that took @n frames. One that took none is no work, whatever it looked at. */
+static void work_add(struct fwd_worker *w, unsigned int n)
+{
+	if (n > 0)
+		stats_inc(&w->work.bursts, 1);
+	if (!FWD_STAGE_CYCLES)
+		return;
+	for (unsigned int i = 0; i < FWD_STAGE_CNT; i++) {
+		if (n > 0)
+			stats_inc(&w->work.stage_cycles[i], w->stage_cycles[i]);
+		w->stage_cycles[i] = 0;
+	}
+}
+
 unsigned int fwd_poll(struct fwd_worker *w, const struct fwd_map *map,
 		      const struct fwd_sharing *sharing, struct fwd_source *src)
 {
@@ -119,11 +133,12 @@ unsigned int fwd_poll(struct fwd_worker *w, const struct fwd_map *map,
 	if (n == 0)
 		return 0;
 	stage_end(w, FWD_RECEIVE);
-	stats_inc(&w->work.bursts, 1);
 	if (w->src_ring != NULL) {
 		forward(w);
-		return w->cut;
+		n = w->cut; // a full receiver may have taken none
+	} else {
+		forward_eth(w);
 	}
-	forward_eth(w);
+	work_add(w, n);
 	return n;
 }

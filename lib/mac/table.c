@@ -25,9 +25,7 @@
 #include <sys/random.h>
 
 #include <base/clock.h>
-#ifdef __x86_64__
 #include <immintrin.h>
-#endif
 
 #define BUCKET_WORDS    8u
 #define BUCKET_BYTES    64u
@@ -141,7 +139,6 @@ static void lookup_cached(const struct mac_table *table, const uint64_t *keys, u
 	}
 }
 
-#ifdef __x86_64__
 /* The same comparison with four words a vector: 14.7 to 11.5 cycles a lookup in a
  * table of 100,000. */
 __attribute__((target("avx2,bmi"))) static inline uint64_t bucket_port_avx2(const uint64_t *bucket,
@@ -184,7 +181,6 @@ lookup_avx2(const struct mac_table *table, const uint64_t *keys, unsigned int n,
 		n -= chunk;
 	}
 }
-#endif
 
 static void lookup_prefetched(const struct mac_table *table, const uint64_t *keys, unsigned int n,
 			      uint16_t *ports)
@@ -213,10 +209,8 @@ static lookup_fn *lookup_for(const struct mac_table *table)
 		return lookup_one_bucket;
 	if (table->size_bytes <= PREFETCH_FROM)
 		return lookup_cached;
-#ifdef __x86_64__
 	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi"))
 		return lookup_avx2;
-#endif
 	return lookup_prefetched;
 }
 

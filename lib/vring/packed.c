@@ -80,8 +80,8 @@ static inline struct vring_cursor lap_cursor(const struct lap *l)
 	return (struct vring_cursor){.word = l->idx | (l->avail == DESC_F_AVAIL) << 16};
 }
 
-/* The header in one descriptor and the frame in another, which is direct or in a table: one piece. @l: at
- * the first of them, @d. Return: where the frame is; NULL: it is something else, walk it. */
+/* The header in one descriptor and the frame in another, which is direct or in a table: one piece.
+ * @l: at the first of them, @d. Return: where the frame is; NULL: it is something else, walk it. */
 static uint8_t *packed_pair(struct vring_queue *vr, struct window *win, const struct lap *l,
 			    struct desc_copy d, struct vring_chain *c)
 {
@@ -212,7 +212,8 @@ void packed_prefetch(const struct vring_queue *vr, unsigned int n)
 	}
 }
 
-/* Write a descriptor's used half back. The driver looks at them in ring order, so the flags of a burst's
+/* Write a descriptor's used half back. The driver looks at them in ring order, so the flags of a
+ * burst's
  * @first, written last, publish all. Return: its flags. */
 static inline uint16_t packed_give(struct lap *l, bool first, uint32_t len, uint16_t id,
 				   unsigned int slots)

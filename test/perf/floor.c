@@ -3,12 +3,14 @@
  */
 
 /*
- * The least that a switch can cost between two cores of this machine: one core writes the headers of
- * frames and reads those that came, the other copies each frame from where it was written to where it is
- * read, and both hand over by an index. No rings, no descriptors, no table, no checks, no counters.
+ * The least that a switch can cost between two cores of this machine: one core writes the headers
+ * of frames and reads those that came, the other copies each frame from where it was written to
+ * where it is read, and both hand over by an index. No rings, no descriptors, no table, no checks,
+ * no counters.
  *
- * And the health of the machine: --pingpong tells how long a cache line takes from one CPU to the other,
- * and how much of its time each CPU was away. scripts/bench runs both; one line of JSON each.
+ * And the health of the machine: --pingpong tells how long a cache line takes from one CPU to the
+ * other, and how much of its time each CPU was away. scripts/bench runs both; one line of JSON
+ * each.
  */
 
 #include <getopt.h>
@@ -36,7 +38,8 @@ struct index {
 	_Alignas(128) uint64_t v;
 };
 
-/* Frames one way: @filled and @emptied for the sender's buffers, @there and @read for the receiver's. */
+/* Frames one way: @filled and @emptied for the sender's buffers, @there and @read for the
+ * receiver's. */
 struct lane {
 	struct index filled, emptied, there, read;
 	uint8_t *from, *to;
@@ -285,7 +288,8 @@ int main(int argc, char **argv)
 {
 	static const struct option longs[] = {{"pingpong", 0, NULL, 'p'}, {"frame", 1, NULL, 'f'},
 					      {"ring", 1, NULL, 'r'},     {"cpus", 1, NULL, 'c'},
-					      {"seconds", 1, NULL, 's'},  {NULL, 0, NULL, 0}};
+					      {"seconds", 1, NULL, 's'},  {"help", 0, NULL, 'h'},
+					      {NULL, 0, NULL, 0}};
 	bool only_pingpong = false;
 	double seconds = 1;
 	int c;
@@ -308,11 +312,12 @@ int main(int argc, char **argv)
 			if (sscanf(optarg, "%d,%d", &g.cpus[0], &g.cpus[1]) == 2)
 				break;
 			// fall through
+		case 'h':
 		default:
 			fputs("usage: floor [--frame BYTES] [--ring N] [--seconds S] [--cpus A,B]\n"
 			      "       floor --pingpong [--cpus A,B]\n",
-			      stderr);
-			return 2;
+			      c == 'h' ? stdout : stderr);
+			return c == 'h' ? 0 : 2;
 		}
 	}
 	if (g.frame < 14 || g.frame > 2036 || g.n == 0 || (g.n & (g.n - 1)) != 0) {

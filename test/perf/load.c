@@ -3,14 +3,13 @@
  */
 
 /*
- * Load for a vhost-user switch from one core that plays all its guests, and the time of a lone frame.
- * scripts/bench runs it; `load --help` says how. Prints lines of JSON: {"begin": ...} when the load is
- * steady and a window begins, then one with what was counted in it.
+ * Load for a vhost-user switch from one core that plays all its guests, and the time of a lone
+ * frame. scripts/bench runs it; `load --help` says how. Prints lines of JSON: {"begin": ...} when
+ * the load is steady and a window begins, then one with what was counted in it.
  */
 
 #include "vload.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +20,8 @@
 #define GUESTS_MAX   256
 #define HIST_STEP_NS 20 /* width of a bin */
 #define HIST_BINS    5000
+#define WARM_TRIPS   1000 /* in a row, before round trips count */
+#define WARM_LOST    50   /* of 100 ms: so long a switch may take to bring its ports up */
 
 struct options {
 	struct vload_params guest;
@@ -28,7 +29,6 @@ struct options {
 	const char *paths[GUESTS_MAX];
 	double settle_s;
 	double window_s;
-	unsigned int windows;
 	unsigned long lone; /* round trips of a lone frame; 0 = load */
 	bool null_port;     /* the other side is no guest: frames go out and others come in */
 };
@@ -38,7 +38,6 @@ struct totals {
 	uint64_t rx_bytes;
 	uint64_t completed;
 	uint64_t strangers;
-	uint64_t least; /* frames that the guest that got the fewest has received */
 };
 
 static void usage(FILE *to)
@@ -55,7 +54,8 @@ static void usage(FILE *to)
 	      "  --mergeable        mergeable receive buffers\n"
 	      "  --chain one|two|indirect\n"
 	      "  --null             one guest, whose peer is no guest: count both ways\n"
-	      "  --settle S --window S --windows N\n"
+	      "  --settle S         before the window (0.3)\n"
+	      "  --window S         in which frames are counted (1)\n"
 	      "  --lone N           instead: N round trips of a frame that is alone\n",
 	      to);
 }
@@ -84,14 +84,34 @@ static enum vload_shape shape(const char *text)
 	exit(2);
 }
 
+/* What makes no sense. @more: there are more sockets than we take. */
+static void refuse(const struct options *o, bool more)
+{
+	uint32_t ring = o->guest.ring;
+	const char *why = NULL;
+
+	if (more || o->n == 0 || (o->null_port ? o->n != 1 : o->n % 2 != 0))
+		why = "sockets come in pairs, with --null it is one; at most 256";
+	else if (o->null_port && o->lone > 0)
+		why = "--null --lone: nobody sends a lone frame back; leave one away";
+	else if (ring > 32768 || (!o->guest.packed && (ring & (ring - 1)) != 0))
+		why = "--ring: at most 32768, and a power of two unless --packed";
+	else if (o->guest.frame != 0 && (o->guest.frame < 60 || o->guest.frame > 9000))
+		why = "--frame: 60 to 9000 bytes";
+	if (why != NULL) {
+		fprintf(stderr, "load: %s; see load --help\n", why);
+		exit(2);
+	}
+}
+
 static void parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{"frame", 1, NULL, 'f'},    {"ring", 1, NULL, 'r'},    {"flight", 1, NULL, 'F'},
-		{"stations", 1, NULL, 's'}, {"packed", 0, NULL, 'p'},  {"mergeable", 0, NULL, 'm'},
-		{"chain", 1, NULL, 'c'},    {"null", 0, NULL, 'n'},    {"settle", 1, NULL, 'S'},
-		{"window", 1, NULL, 'w'},   {"windows", 1, NULL, 'W'}, {"lone", 1, NULL, 'l'},
-		{"help", 0, NULL, 'h'},     {NULL, 0, NULL, 0},
+		{"frame", 1, NULL, 'f'},    {"ring", 1, NULL, 'r'},   {"flight", 1, NULL, 'F'},
+		{"stations", 1, NULL, 's'}, {"packed", 0, NULL, 'p'}, {"mergeable", 0, NULL, 'm'},
+		{"chain", 1, NULL, 'c'},    {"null", 0, NULL, 'n'},   {"settle", 1, NULL, 'S'},
+		{"window", 1, NULL, 'w'},   {"lone", 1, NULL, 'l'},   {"help", 0, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -101,10 +121,10 @@ static void parse(int argc, char **argv, struct options *o)
 			o->guest.frame = (uint32_t)number(optarg);
 			break;
 		case 'r':
-			o->guest.ring = (uint16_t)number(optarg);
+			o->guest.ring = (uint32_t)number(optarg);
 			break;
 		case 'F':
-			o->guest.flight = (uint16_t)number(optarg);
+			o->guest.flight = (uint32_t)number(optarg);
 			break;
 		case 's':
 			o->guest.stations = (unsigned int)number(optarg);
@@ -127,9 +147,6 @@ static void parse(int argc, char **argv, struct options *o)
 		case 'w':
 			o->window_s = number(optarg);
 			break;
-		case 'W':
-			o->windows = (unsigned int)number(optarg);
-			break;
 		case 'l':
 			o->lone = (unsigned long)number(optarg);
 			break;
@@ -143,25 +160,18 @@ static void parse(int argc, char **argv, struct options *o)
 	}
 	for (; optind < argc && o->n < GUESTS_MAX; optind++)
 		o->paths[o->n++] = argv[optind];
-	if (optind < argc || o->n == 0 || (o->null_port ? o->n != 1 : o->n % 2 != 0)) {
-		fprintf(stderr,
-			"load: %u sockets: they come in pairs, with --null it is one; at most"
-			" %u\n",
-			o->n, GUESTS_MAX);
-		exit(2);
-	}
+	refuse(o, optind < argc);
 }
 
 static struct totals count(struct vload **v, unsigned int n)
 {
-	struct totals t = {.least = UINT64_MAX};
+	struct totals t = {0};
 
 	for (unsigned int i = 0; i < n; i++) {
 		t.received += v[i]->received;
 		t.rx_bytes += v[i]->rx_bytes;
 		t.completed += v[i]->completed;
 		t.strangers += v[i]->strangers;
-		t.least = v[i]->received < t.least ? v[i]->received : t.least;
 	}
 	return t;
 }
@@ -191,31 +201,33 @@ static uint64_t play(struct vload **v, unsigned int n, uint64_t cycles)
 
 static void load(const struct options *o, struct vload **v, double hz)
 {
+	uint64_t before[GUESTS_MAX], from, waited, least = UINT64_MAX;
+	struct totals a, b;
+	double seconds;
+
 	for (unsigned int i = 0; i < o->n; i++)
 		vload_begin(v[i]);
 	(void)play(v, o->n, (uint64_t)(o->settle_s * hz));
-	for (unsigned int w = 0; w < o->windows; w++) {
-		struct totals a, b;
-		uint64_t from, waited;
-		double seconds;
-
-		printf("{\"begin\": %u}\n", w);
-		fflush(stdout);
-		a = count(v, o->n);
-		from = vload_tsc();
-		waited = play(v, o->n, (uint64_t)(o->window_s * hz));
-		seconds = (double)(vload_tsc() - from) / hz;
-		b = count(v, o->n);
-		printf("{\"window\": %u, \"seconds\": %.6f, \"received\": %lu, \"bytes\": %lu, "
-		       "\"completed\": %lu, \"strangers\": %lu, \"waited\": %.4f}\n",
-		       w, seconds, b.received - a.received, b.rx_bytes - a.rx_bytes,
-		       b.completed - a.completed, o->null_port ? 0 : b.strangers - a.strangers,
-		       (double)waited / hz / seconds);
-		fflush(stdout);
-	}
+	printf("{\"begin\": true}\n");
+	fflush(stdout);
+	for (unsigned int i = 0; i < o->n; i++)
+		before[i] = v[i]->received;
+	a = count(v, o->n);
+	from = vload_tsc();
+	waited = play(v, o->n, (uint64_t)(o->window_s * hz));
+	seconds = (double)(vload_tsc() - from) / hz;
+	b = count(v, o->n);
+	for (unsigned int i = 0; i < o->n; i++)
+		least = v[i]->received - before[i] < least ? v[i]->received - before[i] : least;
+	// what net_null sends is for nobody
+	printf("{\"window\": true, \"seconds\": %.6f, \"received\": %lu, \"bytes\": %lu, "
+	       "\"completed\": %lu, \"least\": %lu, \"strangers\": %lu, \"waited\": %.4f}\n",
+	       seconds, b.received - a.received, b.rx_bytes - a.rx_bytes, b.completed - a.completed,
+	       least, o->null_port ? 0 : b.strangers, (double)waited / hz / seconds);
+	fflush(stdout);
 	// the switch is asked for its counters meanwhile
 	(void)play(v, o->n, (uint64_t)(0.2 * hz));
-	printf("{\"end\": true, \"least\": %lu}\n", count(v, o->n).least);
+	printf("{\"end\": true}\n");
 }
 
 /* Send one and wait for it on the other side. Return: cycles; 0 = it got lost. */
@@ -236,64 +248,89 @@ static uint64_t one_way(struct vload *from, struct vload *to, uint64_t patience)
 	return 0;
 }
 
-static void histogram(const char *what, const uint32_t *bins, unsigned long n)
-{
-	unsigned long sum = 0;
-	const char *comma = "";
+/* Times in bins; and those that are in none. */
+struct histogram {
+	uint32_t bins[HIST_BINS];
+	unsigned long n;
+	unsigned long beyond;
+};
 
-	printf("\"%s\": {\"n\": %lu, \"step_ns\": %d, \"bins\": [", what, n, HIST_STEP_NS);
-	for (unsigned int i = 0; i < HIST_BINS; i++) {
-		sum += bins[i];
-		if (bins[i] == 0)
-			continue;
-		printf("%s[%u, %u]", comma, i * HIST_STEP_NS, bins[i]);
-		comma = ", ";
-	}
-	printf("], \"beyond\": %lu}", n - sum);
-}
-
-static void bin(uint32_t *bins, uint64_t cycles, double hz)
+static void bin(struct histogram *h, uint64_t cycles, double hz)
 {
 	uint64_t i = (uint64_t)((double)cycles / hz * 1e9) / HIST_STEP_NS;
 
+	h->n++;
 	if (i < HIST_BINS)
-		bins[i]++;
+		h->bins[i]++;
+	else
+		h->beyond++;
+}
+
+static void histogram_print(const char *what, const struct histogram *h)
+{
+	const char *comma = "";
+
+	printf("\"%s\": {\"n\": %lu, \"step_ns\": %d, \"bins\": [", what, h->n, HIST_STEP_NS);
+	for (unsigned int i = 0; i < HIST_BINS; i++) {
+		if (h->bins[i] == 0)
+			continue;
+		printf("%s[%u, %u]", comma, i * HIST_STEP_NS, h->bins[i]);
+		comma = ", ";
+	}
+	printf("], \"beyond\": %lu}", h->beyond);
+}
+
+/* Round trips that nobody counts, until caches and predictors know the way and the switch has both
+ * ports up. Return: false: frames do not arrive. */
+static bool warm_up(struct vload **v, uint64_t patience)
+{
+	unsigned int in_a_row = 0;
+
+	for (unsigned int lost = 0; in_a_row < WARM_TRIPS && lost < WARM_LOST;) {
+		if (one_way(v[0], v[1], patience) > 0 && one_way(v[1], v[0], patience) > 0) {
+			in_a_row++;
+		} else {
+			in_a_row = 0;
+			lost++;
+		}
+	}
+	return in_a_row == WARM_TRIPS;
 }
 
 static int lone(const struct options *o, struct vload **v, double hz)
 {
-	static uint32_t there[HIST_BINS], round[HIST_BINS];
+	static struct histogram there, round;
 	uint64_t patience = (uint64_t)(0.1 * hz);
 	unsigned long lost = 0;
+	bool arrives = warm_up(v, patience);
 
-	for (unsigned long i = 0; i < o->lone; i++) {
+	for (unsigned long i = 0; arrives && i < o->lone; i++) {
 		uint64_t out = one_way(v[0], v[1], patience);
 		uint64_t back = out > 0 ? one_way(v[1], v[0], patience) : 0;
 
 		if (back == 0) {
-			if (++lost > 10) {
-				fprintf(stderr, "load: frames do not arrive: the switch does not"
-						" forward; are both ports up?\n");
-				return 1;
-			}
+			arrives = ++lost <= 10;
 			continue;
 		}
-		if (i < o->lone / 100) // until caches and predictors know the way
-			continue;
-		bin(there, out, hz);
-		bin(round, out + back, hz);
+		bin(&there, out, hz);
+		bin(&round, out + back, hz);
+	}
+	if (!arrives) {
+		fprintf(stderr, "load: frames do not arrive: the switch does not forward; are both"
+				" ports up?\n");
+		return 1;
 	}
 	printf("{\"lost\": %lu, ", lost);
-	histogram("one_way", there, o->lone - o->lone / 100 - lost);
+	histogram_print("one_way", &there);
 	printf(", ");
-	histogram("round_trip", round, o->lone - o->lone / 100 - lost);
+	histogram_print("round_trip", &round);
 	printf("}\n");
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = {.settle_s = 0.3, .window_s = 1, .windows = 1};
+	struct options o = {.settle_s = 0.3, .window_s = 1};
 	struct vload *v[GUESTS_MAX] = {NULL};
 	double hz = vload_tsc_hz();
 	int status = 0;

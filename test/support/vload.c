@@ -18,7 +18,8 @@
 #define RX_BYTES 2048u   /* of a receive buffer: what drivers post for frames of up to 1518 bytes */
 #define inlined  static inline __attribute__((always_inline))
 
-/* Buffers are an odd number of lines apart, else the lines in use fall into few sets of the caches. */
+/* Buffers are an odd number of lines apart, else the lines in use fall into few sets of the caches.
+ * */
 static uint32_t stride_for(uint32_t bytes)
 {
 	uint32_t lines = (bytes + LINE - 1) / LINE;
@@ -125,8 +126,8 @@ inlined bool take(struct vload_ring *r, bool packed, uint16_t end, uint16_t *id,
 	return true;
 }
 
-/* The buffer that comes back AHEAD entries later: have its lines come, to be written or read. The entry may
- * be an old one; that costs a line, no more. */
+/* The buffer that comes back AHEAD entries later: have its lines come, to be written or read. The
+ * entry may be an old one; that costs a line, no more. */
 #define AHEAD 8u
 
 inlined const uint8_t *coming(const struct vload_ring *r, bool packed, unsigned int per_buf)
@@ -239,6 +240,12 @@ inlined unsigned int send_batch(struct vload *v, bool packed, enum vload_shape s
 	return n;
 }
 
+/* The bytes in front of @end are those of every frame's end: all of it came. */
+static bool tail_differs(const struct vload *v, const uint8_t *end)
+{
+	return memcmp(end - sizeof(v->tail), &v->tail, sizeof(v->tail)) != 0;
+}
+
 /* Read both headers of each frame, at most BATCH, and post the buffers again. */
 inlined unsigned int receive_batch(struct vload *v, bool packed)
 {
@@ -247,8 +254,8 @@ inlined unsigned int receive_batch(struct vload *v, bool packed)
 	unsigned int n = 0, frames = 0, more = 0;
 	uint64_t own = v->src & 0xffffff;
 	uint64_t bytes = 0;
-	uint16_t id;
-	uint32_t len;
+	uint16_t id = 0;
+	uint32_t len = 0;
 
 	while (n < BATCH && take(r, packed, end, &id, &len, 1)) {
 		const uint8_t *buf = r->bufs + (size_t)id * r->stride;
@@ -275,6 +282,8 @@ inlined unsigned int receive_batch(struct vload *v, bool packed)
 	}
 	if (n > 0 && !packed)
 		publish(r);
+	if (frames > 0 && more == 0 && len == HDR_LEN + v->p.frame)
+		v->strangers += tail_differs(v, r->bufs + (size_t)id * r->stride + len);
 	v->received += frames;
 	v->rx_bytes += bytes;
 	return n;
@@ -367,8 +376,8 @@ static size_t extra_bytes(const struct vload_params *p)
 static int ring_init(struct vload *v, struct vload_ring *r, struct vq *q, uint32_t bytes)
 {
 	r->q = q;
-	r->size = v->p.ring;
-	r->n = v->p.ring;
+	r->size = (uint16_t)v->p.ring;
+	r->n = r->size;
 	r->avail_wrap = r->used_wrap = true;
 	r->stride = stride_for(bytes);
 	r->len = bytes;
@@ -377,6 +386,19 @@ static int ring_init(struct vload *v, struct vload_ring *r, struct vq *q, uint32
 		return -ENOMEM;
 	r->gpa = vmem_gpa(&v->f->mem, r->bufs);
 	return 0;
+}
+
+/* What drivers do not write is written once: frames of which only the begin is copied are found
+ * out. */
+static void bodies_fill(struct vload *v)
+{
+	for (unsigned int i = 0; i < v->tx.n; i++) {
+		uint8_t *frame = v->tx.bufs + (size_t)i * v->tx.stride + LINE;
+
+		for (uint32_t at = 14; at < v->p.frame; at++)
+			frame[at] = (uint8_t)(at * 7 + 1);
+		memcpy(&v->tail, frame + v->p.frame - sizeof(v->tail), sizeof(v->tail));
+	}
 }
 
 static int rings_init(struct vload *v)
@@ -396,6 +418,7 @@ static int rings_init(struct vload *v)
 			return -ENOMEM;
 		v->tx.tables_gpa = vmem_gpa(mem, v->tx.tables);
 	}
+	bodies_fill(v);
 	for (unsigned int i = 0; i < v->rx.n; i++)
 		put(&v->rx, v->p.packed, v->rx.gpa + (uint64_t)i * v->rx.stride, v->rx.len,
 		    (uint16_t)i, VQ_F_WRITE);
@@ -421,8 +444,7 @@ static int start(struct vload *v)
 int vload_open(const struct vload_params *params, struct vload **out)
 {
 	struct vload *v = calloc(1, sizeof(*v));
-	struct vfront_params fp = {
-		.path = params->path, .listen = params->listen, .no_rings = true};
+	struct vfront_params fp = {.path = params->path, .no_rings = true};
 	int ret;
 
 	if (v == NULL)
@@ -435,9 +457,8 @@ int vload_open(const struct vload_params *params, struct vload **out)
 	v->dst = address(v->p.peer);
 	fp.features = (v->p.packed ? VFRONT_F_PACKED : VFRONT_F_SPLIT) |
 		      (v->p.mergeable ? GATE_F_MRG_RXBUF : 0) |
-		      (v->p.in_order ? GATE_F_IN_ORDER : 0) |
 		      (v->p.shape == VLOAD_INDIRECT ? GATE_F_INDIRECT_DESC : 0);
-	fp.rx_size = fp.tx_size = v->p.ring;
+	fp.rx_size = fp.tx_size = (uint16_t)v->p.ring;
 	fp.n_slots = 1;
 	fp.indirect_max = v->p.shape == VLOAD_INDIRECT ? 2 : 0;
 	fp.extra_bytes = extra_bytes(&v->p);

@@ -6,12 +6,12 @@
 /*
  * A guest that only makes load: the least that a driver can do for a frame, so that one core plays
  * many guests and still keeps a switch busy. What a driver has to do it does: it writes the
- * virtio-net and the Ethernet header and the descriptors of every frame it sends, reads both headers
- * of every frame it receives, and posts the buffer again with a descriptor written afresh.
+ * virtio-net and the Ethernet header and the descriptors of every frame it sends, reads both
+ * headers of every frame it receives, and posts the buffer again with a descriptor written afresh.
  *
  * Buffers are numbered as the descriptors that head their chains. A sent frame lies as DPDK's and
- * Linux's drivers lay it, the header right in front of it and the frame at the begin of a cache line; a
- * receive buffer begins with the header.
+ * Linux's drivers lay it, the header right in front of it and the frame at the begin of a cache
+ * line; a receive buffer begins with the header.
  *
  * Addresses are 02:GG:GG:SS:SS:SS, G the guest, S a station behind it. One thread a vload.
  */
@@ -27,16 +27,14 @@ enum vload_shape {
 /* 0 means the default everywhere. */
 struct vload_params {
 	const char *path;
-	bool listen;
 	unsigned int guest;    /* number of this guest */
 	unsigned int peer;     /* number of the guest that it sends to */
 	unsigned int stations; /* addresses behind the peer that it sends to in turn; default 1 */
-	uint16_t ring;         /* default 1024 */
-	uint16_t flight;       /* frames it has posted at most; default as many as the ring holds */
+	uint32_t ring;         /* default 1024 */
+	uint32_t flight;       /* frames it has posted at most; default as many as the ring holds */
 	uint32_t frame;        /* bytes; default 64 */
 	bool packed;
 	bool mergeable;
-	bool in_order;
 	enum vload_shape shape; /* of what it sends */
 };
 
@@ -67,7 +65,9 @@ struct vload {
 	uint64_t received;  /* frames */
 	uint64_t rx_bytes;  /* of them */
 	uint64_t completed; /* sent frames that came back */
-	uint64_t strangers; /* received frames that are not for this guest, or damaged */
+	uint64_t strangers; /* received frames that are not for this guest, or damaged: both headers
+			     * of each are looked at, and the end of one frame a batch */
+	uint64_t tail;      /* the last bytes of every frame */
 };
 
 /** vload_open() - Connect and start. Nothing is sent. Return: as vfront_open(). */
@@ -80,8 +80,8 @@ void vload_begin(struct vload *v);
 /** vload_poll() - Receive what is there and send as much as came back. Return: frames handled. */
 unsigned int vload_poll(struct vload *v);
 
-/** vload_prefetch() - vload_poll() is next but one: have its rings' lines come. What a driver's own core,
- *  which has but one guest, has at hand. */
+/** vload_prefetch() - vload_poll() is next but one: have its rings' lines come. What a driver's own
+ *  core, which has but one guest, has at hand. */
 void vload_prefetch(const struct vload *v);
 
 /** vload_receive() - Only receive. Return: frames. */

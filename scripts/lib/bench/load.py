@@ -45,20 +45,25 @@ def _by_guests(rig, switch):
         before = before or switch.counts()
         found = json.loads(load.expect(r'^\{"window".*\}$', 10 + rig.window_s)[0])
         after = switch.counts()
-        least = json.loads(load.expect(r'^\{"end".*\}$', 10)[0])["least"]
+        load.expect(r'^\{"end".*\}$', 10)
         check(load.wait(10) == 0, f"load: status {load.proc.returncode}\n{load.tail()}")
-    return _result(switch, found, least, after.cycles_since(before))
+    return _result(switch, found, *after.cycles_since(before))
 
 
-def _result(switch, found, least, counted):
-    check(least > 0, "a guest received nothing at all")
+def _result(switch, found, cycles, dropped):
+    setting = switch.setting
+    check(found["least"] > 0, "a guest received nothing at all")
+    check(found["bytes"] == found["received"] * setting.frame,
+          f"{found['received']} frames of {setting.frame} bytes came as {found['bytes']} bytes")
     rewrites = getattr(switch, "mode", None) == "mac"
     check(rewrites or found["strangers"] == 0, f"{found['strangers']} frames came damaged, or to a"
           " guest that they were not for")
-    frames = found["received"] + (found["completed"] if switch.setting.null else 0)
-    cycles, dropped = counted
+    if setting.null:
+        # What was taken from the guest counts as a rate only if it was really sent.
+        switch.check_null_sent()
+    frames = found["received"] + (found["completed"] if setting.null else 0)
     return {"mpps": frames / found["seconds"] / 1e6, "cycles": cycles, "dropped": dropped,
-            "waited": found["waited"]}
+            "waited": found["waited"], "strangers": 0 if rewrites else found["strangers"]}
 
 
 def lone(rig, switch):
@@ -66,9 +71,13 @@ def lone(rig, switch):
     load = _start(rig, switch, [])
     with contextlib.ExitStack() as stack:
         stack.callback(load.kill)
+        switch.wait_up()  # the load does not count before frames arrive
         text = load.expect(r'^\{"lost".*\}$', _OPEN_SECONDS + _LONE_SECONDS)[0]
         check(load.wait(10) == 0, f"load: status {load.proc.returncode}\n{load.tail()}")
-    return json.loads(text)
+    found = json.loads(text)
+    check(percentile(found["round_trip"], 0.5) is not None,
+          "half of the round trips took longer than 100 us; is something else running?")
+    return found
 
 
 def percentile(histogram, share):

@@ -4,6 +4,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import platform
@@ -89,6 +90,17 @@ def existing(directory):
     return path
 
 
+def how_built(path):
+    """{"path", "buildtype", "stage_cycles"} of a build directory, None where meson does not tell."""
+    found = {"path": str(path.name), "buildtype": None, "stage_cycles": None}
+    with contextlib.suppress(Failed, OSError, ValueError, KeyError):
+        status, text, _, _ = run(["meson", "introspect", "--buildoptions", str(path)], 20)
+        check(status == 0, "no build directory")
+        options = {one["name"]: one["value"] for one in json.loads(text)}
+        found.update({key: options[key] for key in ("buildtype", "stage_cycles")})
+    return found
+
+
 def _step(argv, what, log):
     try:
         done = subprocess.run(argv, stdout=log, stderr=subprocess.STDOUT if log else None,
@@ -109,7 +121,7 @@ def hugepages(say):
             missing = max(0, PAGES_WANTED - _pages("free"))
             if missing:
                 before = _pages("nr")
-                undo.callback(_set_pages, before)
+                undo.callback(_give_back, before, say)
                 _set_pages(before + missing)
             free = _pages("free")
         except OSError as error:
@@ -133,6 +145,15 @@ def _pages(kind):
 
 def _set_pages(number):
     (_PAGES / "nr_hugepages").write_text(str(number))
+
+
+def _give_back(number, say):
+    """What was measured is worth more than the pages."""
+    try:
+        _set_pages(number)
+    except OSError as error:
+        say(f"huge pages: not back at {number}: {error.strerror}; write it to"
+            f" {_PAGES / 'nr_hugepages'}")
 
 
 def describe(rig):

@@ -22,7 +22,7 @@ REPEATS_MOST = 3
 ROUND_REPEATS_MOST = 2  # of a round in the middle of which the machine changed
 SERIES_ROUNDS = 3
 ERRORS = (Failed, Skip, Refused, PeerMissing, OSError, subprocess.SubprocessError, ValueError,
-          KeyError)
+          KeyError, TypeError, IndexError)
 
 
 def explain(error):
@@ -42,6 +42,7 @@ class Bench:
         self.pingpong = quiet.Pingpong(rig)
         self.tsc_hz = self.vectors = self.ovs_version = None
         self._ovs_missing = None
+        self._told_delay = False
 
     def usual_pingpong(self):
         """So that the first run has something to be compared with."""
@@ -82,6 +83,10 @@ class Bench:
             delay, others = poller.delay(), watch.end()
             if ask:
                 result["asked"] = ask(switch)
+            if delay is None and not self._told_delay:
+                self._told_delay = True
+                self.notes.append("how long polling threads waited for their CPU: not measured: no"
+                                  " schedstat, or no such thread")
         pings.append(self.pingpong.measure(fresh_s=0))
         result["pingpong_ns"] = max(pings)
         return result, quiet.verdict(self.pingpong, pings, others, delay)
@@ -160,7 +165,8 @@ def summary(found, tsc_hz):
         result = {"mpps": mpps, **_middle(mpps), "cycles": cycles,
                   "cycles_median": None if None in cycles else statistics.median(cycles),
                   "waited": None if None in waited else statistics.median(waited),
-                  "dropped": sum(one["dropped"] for one in found)}
+                  "dropped": sum(one["dropped"] for one in found),
+                  "strangers": sum(one.get("strangers", 0) for one in found)}
         if tsc_hz and result["cycles_median"]:
             result["busy"] = statistics.median(
                 m * 1e6 * c / tsc_hz for m, c in zip(mpps, cycles))

@@ -35,23 +35,21 @@ _END_SECONDS = 5
 class Port:
     kind: str          # "vhost": a guest, "null": a device that swallows frames and makes some
     path: str = ""     # vhost: the socket, in the directory that Ovs is given or below it
-    devargs: str = ""  # null: what follows net_nullN, such as "size=64,no-rx=1"
 
 
 class Ovs:
     """@directory: OVS's run-time directory, where its state and the sockets are
     @ports: Port objects; @pairs: of indexes into them, forwarded to each other by static flows
     @main_cpu: where everything but the one PMD thread runs; @poll_cpu: where that polls
-    @emc: the exact match cache as it is by default, or none. Flows by in_port alone do not come
-    as far as that: 3.1 looks them up by port and Ethernet type first, the "simple match"
+    Flows by in_port alone are looked up by port and Ethernet type, the "simple match", and do not
+    come as far as the exact match cache.
     @ring: descriptors of a null port; those of a vhost port are the guest's
-    @tso: take segments larger than the MTU from guests, which OVS does not by default
     @flows: (destination address, index of the port that it is behind), instead of @pairs"""
 
     name = "ovs"
 
-    def __init__(self, directory, ports, pairs, main_cpu, poll_cpu, emc=True, ring=1024,
-                 tso=False, flows=None):
+    def __init__(self, directory, ports, pairs, main_cpu, poll_cpu, ring=1024,
+                 flows=None):
         self._dir = os.path.abspath(directory)
         self._state = os.path.join(self._dir, "ovs")
         self._db = f"unix:{self._state}/db.sock"
@@ -59,7 +57,7 @@ class Ovs:
         # OVS names the socket of a vhost port as the port.
         self._names = [os.path.basename(p.path) or f"null{i}" for i, p in enumerate(ports)]
         self._main_cpu, self._poll_cpu = main_cpu, poll_cpu
-        self._emc, self._ring, self._tso, self._flows = emc, ring, tso, flows
+        self._ring, self._flows = ring, flows
         self._daemons, self._made = [], []
 
     def start(self):
@@ -158,10 +156,9 @@ class Ovs:
     def _config(self):
         # --in-memory: no file on hugetlbfs that another DPDK process could meet.
         eal = f"--no-pci --in-memory --no-telemetry --file-prefix ovs{os.getpid()}"
-        config = {"dpdk-init": "true", "dpdk-extra": f'"{eal}"', "dpdk-socket-mem": _HUGEPAGES_MIB,
-                  "pmd-cpu-mask": hex(1 << self._poll_cpu), "n-handler-threads": 1,
-                  "n-revalidator-threads": 1, "userspace-tso-enable": str(self._tso).lower()}
-        return config if self._emc else {**config, "emc-insert-inv-prob": 0}
+        return {"dpdk-init": "true", "dpdk-extra": f'"{eal}"', "dpdk-socket-mem": _HUGEPAGES_MIB,
+                "pmd-cpu-mask": hex(1 << self._poll_cpu), "n-handler-threads": 1,
+                "n-revalidator-threads": 1}
 
     def _bridge(self):
         """Of ovs-vsctl: the bridge and its ports, numbered from 1 as they are in OpenFlow."""
@@ -173,8 +170,7 @@ class Ovs:
             if port.kind == "vhost":
                 yield "type=dpdkvhostuser"
             else:
-                devargs = ",".join(filter(None, (f"net_null{index}", port.devargs)))
-                yield from ("type=dpdk", f'options:dpdk-devargs="{devargs}"',
+                yield from ("type=dpdk", f'options:dpdk-devargs="net_null{index}"',
                             f"options:n_rxq_desc={self._ring}", f"options:n_txq_desc={self._ring}")
 
     # ---- processes, all beside the PMD thread and not in its way

@@ -16,6 +16,7 @@ from proc import check, run
 OTHERS_MOST = 0.03    # of our two CPUs
 DELAY_MOST = 0.02     # of a run that the polling thread was ready but did not run
 PINGPONG_MOST = 1.6   # times what is usual in this invocation
+AWAY_MOST = 0.10      # of a CPU's time that its hypervisor gave to somebody else
 _PINGPONG_TRIES = 3
 _USUAL_OF = 9
 _FRESH_S = 1.0        # a ping-pong that is younger counts as "before" the next run, too
@@ -176,6 +177,8 @@ def verdict(pingpong, pings, others, delay):
     if pingpong.is_high(max(pings)):
         reasons.append(f"a cache line took {pings[0]:.0f} ns from CPU to CPU before and"
                        f" {pings[-1]:.0f} after, usually {pingpong.usual():.0f}")
+    if pingpong.away[-1] > AWAY_MOST:
+        reasons.append(f"a CPU was away {100 * pingpong.away[-1]:.0f}% of the time")
     return ", ".join(reasons)
 
 

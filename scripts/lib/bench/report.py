@@ -80,6 +80,8 @@ def _dropped(result):
     if result["settings"]["null"]:
         return "-"  # net_null makes frames without end
     n = result["dropped"]
+    if n < 0:
+        return "-"  # counters that were read at different times
     return next(f"{n / unit:.0f}{letter}" for unit, letter in ((1e6, "M"), (1e3, "k"), (1, ""))
                 if n >= unit or unit == 1)
 

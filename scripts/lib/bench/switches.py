@@ -52,6 +52,9 @@ class _Switch:
     def check_alive(self):
         """A death is a better reason than what follows from it."""
 
+    def check_null_sent(self):
+        """Of a null port: that it got what was taken from the guest. Others are trusted."""
+
 
 def _check_child(child):
     check(child.alive(), f"{child.name} ended by itself, status {child.proc.returncode}\n"
@@ -98,6 +101,11 @@ class Vswitchd(_Switch):
     def check_alive(self):
         _check_child(self._switch)
 
+    def check_null_sent(self):
+        ports = {port["name"]: port for port in self.ask("stats")["ports"]}
+        lost = sum(ports["null"]["tx_drop"].values()) + sum(ports["p0"]["rx_drop"].values())
+        check(lost == 0, f"{lost} frames of the guest did not reach the null port")
+
     def ask(self, method, **params):
         return self._switch.ctl(method, **params)
 
@@ -143,7 +151,9 @@ class _Testpmd(_Switch):
 
     def counts(self):
         text = self._testpmd.cmd("show fwd stats all").split("Accumulated", 1)[-1]
-        received, sent = (int(re.search(rf"{d}X-packets: (\d+)", text)[1]) for d in "RT")
+        found = [re.search(rf"{d}X-packets: (\d+)", text) for d in "RT"]
+        check(all(found), f"testpmd shows no counters: {text[:100]}")
+        received, sent = (int(match[1]) for match in found)
         cycles = re.search(r"total cycles=(\d+)", text)  # absent until it has had a frame
         return Counts(int(cycles[1]) if cycles else 0, received, received - sent)
 

@@ -70,10 +70,10 @@ struct vring_seg {
 	uint32_t len; /* at least 1 */
 };
 
-/* A place in the ring from which the next chain is taken. It is copied and moved for every frame, always
- * as one word: a copy right after two bytes of it were written waits for the store buffer. Together
- * with prefetchw (lib/fwd/copy.h) that took 64-byte frames between two testpmd ports from 22.5 to
- * 25.6 Mpps. */
+/* A place in the ring from which the next chain is taken. It is copied and moved for every frame,
+ * always as one word: a copy right after two bytes of it were written waits for the store buffer.
+ * Together with prefetchw (prefetch_write() in lib/vring/ring.h) that took 64-byte frames between
+ * two testpmd ports from 22.5 to 25.6 Mpps. */
 struct vring_cursor {
 	union {
 		struct {
@@ -84,8 +84,8 @@ struct vring_cursor {
 	};
 };
 
-/* A chain that was taken. Its bytes are where @addr says if it is one piece, as most are, else in the
- * pieces from @seg on of the caller's array. */
+/* A chain that was taken. Its bytes are where @addr says if it is one piece, as most are, else in
+ * the pieces from @seg on of the caller's array. */
 struct vring_chain {
 	uint8_t *addr;  /* first of its bytes (after the skipped header); not set if it has none */
 	uint32_t len;   /* bytes in its segments (after the skipped header) */
@@ -184,11 +184,11 @@ bool vring_has_avail(const struct vring_queue *vr);
 
 /**
  * vring_peek() - Take up to @max chains from the ring's own cursor on, without moving it. Chains of
- * many descriptors end it early, so that what it costs is bounded. The first lines of their bytes are
- * on their way into the cache when it returns.
+ * many descriptors end it early, so that what it costs is bounded. The first lines of their bytes
+ * are on their way into the cache when it returns.
  * @chains: filled. The header (hdr_len bytes) is skipped: a chain that is shorter has len 0.
- * @segs, @n_segs: the arena; a chain that does not fit into what is left of it ends the burst. A chain
- *                 of one piece takes nothing of it.
+ * @segs, @n_segs: the arena; a chain that does not fit into what is left of it ends the burst.
+ *                 A chain of one piece takes nothing of it.
  * Return: chains taken; 0 when there is none or the ring is faulted. Chains before a bad one are
  *         returned, and the fault is set.
  */
@@ -205,9 +205,9 @@ int vring_take(struct vring_queue *vr, struct vring_cursor *cur, struct vring_se
 	       unsigned int n_segs, struct vring_chain *chain);
 
 /**
- * vring_take_flat() - Take writable chains at @cur for a run of frames, one each, as long as they are
- * what they nearly always are: one direct descriptor, in one piece, with room for the frame. @cur moves
- * behind them; their first lines are on their way into the cache, to be written.
+ * vring_take_flat() - Take writable chains at @cur for a run of frames, one each, as long as they
+ * are what they nearly always are: one direct descriptor, in one piece, with room for the frame.
+ * @cur moves behind them; their first lines are on their way into the cache, to be written.
  * @need: bytes for each frame, its header included; @n of them.
  * @addrs: filled, where each frame goes. @elems: filled, as vring_complete() wants them.
  * Return: how many were taken. If fewer than @n, vring_take() finds out why.
@@ -215,8 +215,8 @@ int vring_take(struct vring_queue *vr, struct vring_cursor *cur, struct vring_se
 unsigned int vring_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
 			     unsigned int n, uint8_t **addrs, struct vring_elem *elems);
 
-/** vring_prefetch() - About @n chains are going to be taken from the ring's own cursor on: have their
- *  descriptors come. */
+/** vring_prefetch() - About @n chains are going to be taken from the ring's own cursor on: have
+ *  their descriptors come. */
 void vring_prefetch(const struct vring_queue *vr, unsigned int n);
 
 /**
@@ -228,8 +228,8 @@ void vring_complete(struct vring_queue *vr, const struct vring_elem *elems, unsi
 /** vring_complete_read() - The same for chains as vring_peek() gave them: nothing was written. */
 void vring_complete_read(struct vring_queue *vr, const struct vring_chain *chains, unsigned int n);
 
-/** vring_fence() - What was completed, in any ring, is visible before any driver's wish is read. Due
- *  between the two; one for all rings is enough. virtio 1.2, 2.7.7.2 and 2.8.21.1. */
+/** vring_fence() - What was completed, in any ring, is visible before any driver's wish is read.
+ *  Due between the two; one for all rings is enough. virtio 1.2, 2.7.7.2 and 2.8.21.1. */
 static inline void vring_fence(void)
 {
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -241,7 +241,8 @@ static inline void vring_fence(void)
  */
 bool vring_call_wanted(struct vring_queue *vr);
 
-/** vring_call() - Interrupt the driver: one eventfd write. Return: false when it gave no eventfd. */
+/** vring_call() - Interrupt the driver: one eventfd write. Return: false when it gave no eventfd.
+ *  */
 bool vring_call(const struct vring_queue *vr);
 
 /** vring_stop() - Stop the ring for a fault that only the caller can see. */
