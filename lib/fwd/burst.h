@@ -154,6 +154,10 @@ void fwd_notify(struct fwd_worker *w);
 bool fwd_drop(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 	      enum stats_tx_drop reason);
 
+/** fwd_mtu_ok() - Is frame @i, which is longer than the MTU of @link lets pass without tags, so long
+ *  only for its VLAN tags? Two at most do not count. Source: 802.1Q-2018, annex G.2.2. */
+bool fwd_mtu_ok(const struct fwd_worker *w, const struct port_link *link, unsigned int i);
+
 /** fwd_full() - @d has no buffers for @frame: hold the source (true) or drop (false). */
 bool fwd_full(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 	      const struct vring_cursor *at);

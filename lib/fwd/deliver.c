@@ -7,6 +7,7 @@
 #include "burst.h"
 
 #include <rte_cycles.h>
+#include <rte_ether.h>
 
 bool fwd_crowded(struct fwd_worker *w, unsigned int frame)
 {
@@ -26,6 +27,21 @@ bool fwd_drop(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 	w->drops[w->n_drops++] = (struct drop){
 		.dest = d->index, .frame = (uint8_t)frame, .reason = (uint8_t)reason};
 	return true;
+}
+
+bool fwd_mtu_ok(const struct fwd_worker *w, const struct port_link *link, unsigned int i)
+{
+	const uint8_t *type = w->snaps[i] + 2 * RTE_ETHER_ADDR_LEN;
+	uint32_t limit = link->mtu_frame;
+
+	for (unsigned int tags = 0; tags < 2; tags++, type += sizeof(struct rte_vlan_hdr)) {
+		unsigned int tpid = type[0] << 8 | type[1];
+
+		if (tpid != RTE_ETHER_TYPE_VLAN && tpid != RTE_ETHER_TYPE_QINQ)
+			break;
+		limit += sizeof(struct rte_vlan_hdr);
+	}
+	return w->frames[i].len <= limit;
 }
 
 /* May @port hold sources back, or did it do so too long already in this interval? */

@@ -165,7 +165,7 @@ static bool deliver_frame(struct fwd_worker *w, struct dest *d, unsigned int i, 
 void fwd_deliver_eth(struct fwd_worker *w, struct dest *d)
 {
 	uint32_t room = rte_pktmbuf_data_room_size(d->port->pool) - RTE_PKTMBUF_HEADROOM;
-	uint32_t longest = RTE_MIN(d->link->max_frame, w->map->max_frame);
+	uint32_t longest = d->link->max_frame, mtu = d->link->mtu_frame;
 	bool may_lend = w->src_ring == NULL && pool_has(w->src->port->pool, LEND_MIN);
 	unsigned int k = 0;
 
@@ -175,12 +175,15 @@ void fwd_deliver_eth(struct fwd_worker *w, struct dest *d)
 		unsigned int done = 0;
 
 		if (w->src_ring != NULL)
-			done = mbufs_fill(w, d, k, RTE_MIN(room, longest));
+			done = mbufs_fill(w, d, k, RTE_MIN(room, RTE_MIN(longest, mtu)));
 		k += done;
 		if (done > 0)
 			continue;
 		k++;
-		if (len > longest || (len > room && !d->link->eth_multi_seg)) {
+		if (len > mtu && !fwd_mtu_ok(w, d->link, i)) {
+			if (!fwd_drop(w, d, i, STATS_TX_MTU))
+				break;
+		} else if (len > longest || (len > room && !d->link->eth_multi_seg)) {
 			if (!fwd_drop(w, d, i, STATS_TX_TOO_LONG))
 				break;
 		} else if (!deliver_frame(w, d, i, may_lend)) {

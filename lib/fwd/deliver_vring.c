@@ -114,8 +114,8 @@ static bool deliver_frame(struct delivery *v, unsigned int frame)
 	struct room room = {.frame = frame};
 	int ret;
 
-	if (v->w->frames[frame].len > v->w->map->max_frame)
-		return fwd_drop(v->w, v->d, frame, STATS_TX_TOO_LONG);
+	if (v->w->frames[frame].len > v->d->link->mtu_frame && !fwd_mtu_ok(v->w, v->d->link, frame))
+		return fwd_drop(v->w, v->d, frame, STATS_TX_MTU);
 	ret = room_take(v, &room, &at);
 	if (ret != 0)
 		return room_missing(v, frame, ret, &at);
@@ -165,7 +165,7 @@ static unsigned int list_length(const struct fwd_worker *w, const struct dest *d
 	return n;
 }
 
-/* Bytes that each frame takes. Return: is none of them longer than the switch lets pass? */
+/* Bytes that each frame takes. Return: is none of them longer than the MTU lets pass? */
 static bool needs_fill(const struct fwd_worker *w, const struct dest *d, unsigned int n,
 		       uint32_t *need)
 {
@@ -177,7 +177,7 @@ static bool needs_fill(const struct fwd_worker *w, const struct dest *d, unsigne
 		need[k] = len + hdr_len;
 		longest = RTE_MAX(longest, len);
 	}
-	return longest <= w->map->max_frame;
+	return longest <= d->link->mtu_frame;
 }
 
 void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
@@ -198,7 +198,7 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 	while (k < n) {
 		// frames among which some are too long are looked at one by one
 		unsigned int run = all_pass ? n - k
-					    : w->frames[d->list[k]].len <= w->map->max_frame;
+					    : w->frames[d->list[k]].len <= d->link->mtu_frame;
 		unsigned int done = run > 0 ? deliver_run(&v, d->list + k, need + k, run) : 0;
 
 		k += done;

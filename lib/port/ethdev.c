@@ -128,11 +128,11 @@ static int ethdev_configure(struct ethdev_port *ep, const struct port_ethdev_par
 	if (ret != 0)
 		return err_set(err, ret, "port %s: '%s' takes no %u receive queues: %s", p->name,
 			       p->device, ep->n_rxq, strerror(-ret));
-	if (env->mtu != 0) {
-		ret = rte_eth_dev_set_mtu(ep->eth, (uint16_t)env->mtu);
+	if (p->mtu != 0) {
+		ret = rte_eth_dev_set_mtu(ep->eth, (uint16_t)p->mtu);
 		if (ret != 0 && ret != -ENOTSUP)
 			return err_set(err, ret, "port %s: '%s' does not take an MTU of %u: %s",
-				       p->name, p->device, env->mtu, strerror(-ret));
+				       p->name, p->device, p->mtu, strerror(-ret));
 	}
 	ret = rte_eth_dev_adjust_nb_rx_tx_desc(ep->eth, &rx_descs, &tx_descs);
 	if (ret != 0)
@@ -169,7 +169,19 @@ static int ethdev_start(struct ethdev_port *ep, const struct port_ethdev_params 
 	return 0;
 }
 
-static int ethdev_link_up(struct ethdev_port *ep, struct err *err)
+static int ethdev_set_link(struct port_impl *impl, bool up, struct err *err)
+{
+	struct ethdev_port *ep = (struct ethdev_port *)impl;
+	int ret = up ? rte_eth_dev_set_link_up(ep->eth) : rte_eth_dev_set_link_down(ep->eth);
+
+	if (ret == 0)
+		return 0;
+	return err_set(err, ret, "port %s: its driver cannot set the link %s: %s", impl->port.name,
+		       up ? "up" : "down", strerror(-ret));
+}
+
+static int ethdev_link_up(struct ethdev_port *ep, const struct port_ethdev_params *p,
+			  struct err *err)
 {
 	struct rte_eth_dev_info info;
 	struct port_link *link;
@@ -185,6 +197,7 @@ static int ethdev_link_up(struct ethdev_port *ep, struct err *err)
 	link->n_rxq = ep->n_rxq;
 	link->n_txq = ep->n_txq;
 	link->max_frame = RTE_ETHER_HDR_LEN + ETHDEV_VLAN_ROOM + (uint32_t)mtu;
+	link->mtu_frame = port_mtu_frame(p->mtu);
 	link->eth_multi_seg = rte_eth_dev_info_get(ep->eth, &info) == 0 &&
 			      (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
 	link->eth_locks = (rte_spinlock_t *)(link + 1);
@@ -262,6 +275,7 @@ static void ethdev_queues(struct port_impl *impl, struct port_queues *out)
 }
 
 static const struct port_ops ethdev_port_ops = {
+	.set_link = ethdev_set_link,
 	.shut = ethdev_shut,
 	.free = ethdev_free,
 	.info = ethdev_info,
@@ -289,7 +303,7 @@ int port_ethdev_create(struct port_env *env, const struct port_ethdev_params *pa
 	if (ret == 0)
 		ret = ethdev_start(ep, params, err);
 	if (ret == 0)
-		ret = ethdev_link_up(ep, err);
+		ret = ethdev_link_up(ep, params, err);
 	if (ret != 0) {
 		ethdev_shut(&ep->impl);
 		ethdev_free(&ep->impl);

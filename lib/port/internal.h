@@ -15,6 +15,7 @@ struct port_ops {
 	void (*free)(struct port_impl *impl);
 	void (*info)(struct port_impl *impl, struct port_info *out);
 	void (*queues)(struct port_impl *impl, struct port_queues *out);
+	int (*set_link)(struct port_impl *impl, bool up, struct err *err);
 };
 
 /* Behind every struct port; the first member of the kinds' own structs. */
@@ -32,6 +33,9 @@ int port_impl_init(struct port_impl *impl, struct port_env *env, enum port_kind 
 
 /** port_impl_fini() - Free what port_impl_init() made. */
 void port_impl_fini(struct port_impl *impl);
+
+/** port_mtu_frame() - Longest frame, without tags, that an MTU of @mtu lets pass; 0 = no limit. */
+uint32_t port_mtu_frame(uint32_t mtu);
 
 /** port_publish() - Let workers use @link from now on (NULL = take it away, and wait until none
  *  uses the old one). Return: the old link, which the caller owns now. Owner thread. */

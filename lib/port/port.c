@@ -48,6 +48,11 @@ int port_impl_init(struct port_impl *impl, struct port_env *env, enum port_kind 
 	return 0;
 }
 
+uint32_t port_mtu_frame(uint32_t mtu)
+{
+	return mtu == 0 ? UINT32_MAX : mtu + 14; // an Ethernet header
+}
+
 struct port_link *port_publish(struct port_impl *impl, struct port_link *link)
 {
 	struct port_link *old;
@@ -76,6 +81,13 @@ void port_fault_note(struct port *port, uint16_t index, uint32_t fault)
 	(void)atomic_compare_exchange_strong_explicit(&port->fault, &none,
 						      (uint32_t)index << 16 | fault,
 						      memory_order_relaxed, memory_order_relaxed);
+}
+
+int port_set_link(struct port *port, bool up, struct err *err)
+{
+	struct port_impl *impl = impl_of(port);
+
+	return impl->ops->set_link(impl, up, err);
 }
 
 void port_shut(struct port *port)

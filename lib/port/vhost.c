@@ -306,7 +306,15 @@ static void vhost_queues(struct port_impl *impl, struct port_queues *out)
 		out->rx_used[i] = link->rxq[i] != NULL;
 }
 
+static int vhost_set_link(struct port_impl *impl, bool up, struct err *err)
+{
+	(void)impl;
+	(void)up;
+	return err_set(err, -ENOTSUP, "not yet");
+}
+
 static const struct port_ops vhost_port_ops = {
+	.set_link = vhost_set_link,
 	.shut = vhost_shut,
 	.free = vhost_free,
 	.info = vhost_info,
@@ -338,6 +346,7 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 	vp->leg.vid = -1;
 	vp->memory_node = -1;
 	vp->n_rings = n_rings;
+	vp->mtu = params->mtu;
 	for (uint16_t i = 0; i < n_rings; i++)
 		vp->rings[i] = (struct vhost_ring){.call_fd = -1, .kick_fd = -1};
 	vp->gate_params = (struct gate_port_params){

@@ -25,6 +25,7 @@ struct vhost_port {
 	struct gate_port *gate;
 	struct leg leg;
 	uint16_t n_rings; /* 2 * pairs offered */
+	uint32_t mtu;     /* 0 = no limit */
 	/* of the session */
 	struct vring_mem *mem; /* of the published link; outlives it */
 	uint64_t features;

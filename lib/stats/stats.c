@@ -18,6 +18,8 @@ const char *stats_rx_drop_name(unsigned int reason)
 		[STATS_RX_HAIRPIN] = "hairpin",
 		[STATS_RX_UNKNOWN_UNICAST] = "unknown-unicast",
 		[STATS_RX_QUEUE_DISABLED] = "queue-disabled",
+		[STATS_RX_BAD_OFFLOAD] = "bad-offload",
+		[STATS_RX_SPOOFED] = "spoofed",
 	};
 
 	return reason < STATS_RX_DROP_CNT ? names[reason] : NULL;
@@ -29,6 +31,7 @@ const char *stats_tx_drop_name(unsigned int reason)
 		[STATS_TX_FULL] = "full",       [STATS_TX_TOO_LONG] = "too-long",
 		[STATS_TX_DOWN] = "down",       [STATS_TX_FAULTED] = "faulted",
 		[STATS_TX_NO_MBUF] = "no-mbuf", [STATS_TX_REFUSED] = "refused",
+		[STATS_TX_MTU] = "mtu",         [STATS_TX_BAD_OFFLOAD] = "bad-offload",
 	};
 
 	return reason < STATS_TX_DROP_CNT ? names[reason] : NULL;
@@ -64,6 +67,7 @@ uint64_t stats_tx_dropped(const struct stats_port *s)
 
 bool stats_closes(const struct stats_port *s)
 {
-	return s->rx_frames == s->unicast + s->flooded + stats_rx_dropped(s) &&
-	       s->copies == s->tx_frames + stats_tx_dropped(s);
+	return s->rx_frames + s->rx_injected ==
+		       s->unicast + s->flooded + stats_rx_dropped(s) + s->rx_coalesced &&
+	       s->copies + s->tx_segments == s->tx_frames + stats_tx_dropped(s);
 }

@@ -51,9 +51,24 @@ static int port_check(const struct vsw *vsw, const struct conf_port *conf, uint1
 	return 0;
 }
 
+static uint8_t port_offloads(enum conf_offload offload)
+{
+	switch (offload) {
+	case CONF_OFFLOAD_ON:
+		return PORT_OL_ALL;
+	case CONF_OFFLOAD_CSUM:
+		return PORT_OL_CSUM;
+	case CONF_OFFLOAD_OFF:
+		break;
+	}
+	return 0;
+}
+
 static int port_open(struct vsw *vsw, const struct conf_port *conf, uint16_t id, struct port **out,
 		     struct err *err)
 {
+	uint32_t mtu = conf->mtu != 0 ? conf->mtu : vsw->params.mtu;
+
 	if (conf->kind == CONF_PORT_VHOST) {
 		struct port_vhost_params p = {
 			.name = conf->name,
@@ -64,9 +79,15 @@ static int port_open(struct vsw *vsw, const struct conf_port *conf, uint16_t id,
 			.uid = (uid_t)-1,
 			.gid = (gid_t)-1,
 			.perms = conf->perms,
+			.offloads = port_offloads(conf->offload),
+			.mtu = mtu,
+			.down = conf->down,
+			.config = conf->config,
+			.has_mac = conf->has_mac,
 		};
 		int ret = conf_uid_lookup(conf->owner, &p.uid, err);
 
+		memcpy(p.mac, conf->mac.b, sizeof(p.mac));
 		if (ret == 0)
 			ret = conf_gid_lookup(conf->group, &p.gid, err);
 		return ret != 0 ? ret : port_vhost_create(&vsw->env, &p, out, err);
@@ -78,6 +99,10 @@ static int port_open(struct vsw *vsw, const struct conf_port *conf, uint16_t id,
 		.devargs = conf->devargs,
 		.queues = conf->queues,
 		.promisc = conf->promisc,
+		.offloads = port_offloads(conf->offload),
+		.mtu = mtu,
+		.down = conf->down,
+		.gro = conf->gro,
 	};
 
 	return port_ethdev_create(&vsw->env, &p, out, err);

@@ -77,7 +77,6 @@ int vsw_create(const struct vsw_params *params, struct vsw **out, struct err *er
 	vsw->env.qsbr = workers_qsbr(vsw->workers);
 	vsw->env.n_workers = workers_count(vsw->workers);
 	vsw->env.node = workers_nodes(vsw->workers)[0];
-	vsw->env.mtu = params->mtu;
 	vsw->env.session = vsw->session;
 	vsw->env.gate = vsw->gate;
 	vsw->env.changed = vsw_changed;
@@ -133,9 +132,6 @@ static struct fwd_map *map_new(const struct vsw *vsw, const struct mac_table *ta
 	map->budget_tsc = map->wait_tsc * WAIT_BUDGET;
 	map->interval_tsc = map->wait_tsc * WAIT_INTERVAL;
 	map->unknown_drop = vsw->params.unknown == CONF_UNKNOWN_DROP;
-	map->max_frame = UINT32_MAX;
-	if (vsw->params.mtu != 0)
-		map->max_frame = vsw->params.mtu + 14 + 4; // header, and a tag that does not count
 	for (uint16_t id = 0; id < PORT_ID_MAX; id++) {
 		map->ports[id] = vsw->slots[id].port;
 		if (map->ports[id] != NULL)

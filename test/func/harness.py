@@ -78,12 +78,14 @@ def check_ledger(port):
     """Both sums of the design, from the counters themselves and not from the switch's verdict."""
     rx_drop, tx_drop = sum(port["rx_drop"].values()), sum(port["tx_drop"].values())
     name = port.get("name", "retired")
-    check(port["rx_frames"] == port["unicast"] + port["flooded"] + rx_drop,
-          f"{name}: as a source {port['rx_frames']} received, but {port['unicast']} unicast"
-          f" + {port['flooded']} flooded + {port['rx_drop']} dropped")
-    check(port["copies"] == port["tx_frames"] + tx_drop,
-          f"{name}: as a destination {port['copies']} copies, but {port['tx_frames']} delivered"
-          f" + {port['tx_drop']} dropped")
+    check(port["rx_frames"] + port["rx_injected"]
+          == port["unicast"] + port["flooded"] + rx_drop + port["rx_coalesced"],
+          f"{name}: as a source {port['rx_frames']} received + {port['rx_injected']} injected, but"
+          f" {port['unicast']} unicast + {port['flooded']} flooded + {port['rx_drop']} dropped"
+          f" + {port['rx_coalesced']} coalesced")
+    check(port["copies"] + port["tx_segments"] == port["tx_frames"] + tx_drop,
+          f"{name}: as a destination {port['copies']} copies + {port['tx_segments']} of cutting,"
+          f" but {port['tx_frames']} delivered + {port['tx_drop']} dropped")
     check(port["closes"] is True, f"{name}: the switch itself says that its ledger is open")
 
 

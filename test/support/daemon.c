@@ -405,9 +405,11 @@ static uint64_t sum(const json_t *counters, const char *key)
 
 static bool closes(const json_t *c)
 {
-	return lookup(c, "rx_frames") ==
-		       lookup(c, "unicast") + lookup(c, "flooded") + sum(c, "rx_drop") &&
-	       lookup(c, "copies") == lookup(c, "tx_frames") + sum(c, "tx_drop") &&
+	return lookup(c, "rx_frames") + lookup(c, "rx_injected") ==
+		       lookup(c, "unicast") + lookup(c, "flooded") + sum(c, "rx_drop") +
+			       lookup(c, "rx_coalesced") &&
+	       lookup(c, "copies") + lookup(c, "tx_segments") ==
+		       lookup(c, "tx_frames") + sum(c, "tx_drop") &&
 	       json_is_true(json_object_get(c, "closes"));
 }
 

@@ -211,15 +211,21 @@ static void test_unknown_unicast_is_dropped_when_told_so(void **state)
 static void test_mtu_limits_what_is_delivered(void **state)
 {
 	struct net *net = three(state);
-	uint64_t before = daemon_count(&net->d, "b", "tx_drop.too-long");
+	uint64_t before = daemon_count(&net->d, "b", "tx_drop.mtu");
 	struct frame frame;
 
-	frame_make(&frame, net_mac(1), net_mac(0), 1514, 1);
-	net_send(net, 0, &frame, &vshape_single);
-	net_expect(net, 1, &frame);
-	frame_make(&frame, net_mac(1), net_mac(0), 1519, 1); // also with a VLAN tag too long
-	net_send(net, 0, &frame, &vshape_single);
-	daemon_wait_count(&net->d, "b", "tx_drop.too-long", before + 1);
+	for (unsigned int tags = 0; tags < 3; tags++) { // which do not count, up to two
+		for (uint32_t more = 0; more < 2; more++) {
+			frame_make(&frame, net_mac(1), net_mac(0), 1514 + 4 * tags + more, 1);
+			for (unsigned int i = 0; i < tags; i++)
+				memcpy(frame.b + 12 + 4 * i, i == 0 ? "\x88\xa8" : "\x81\x00", 2);
+			net_send(net, 0, &frame, &vshape_single);
+			if (more == 0)
+				net_expect(net, 1, &frame);
+			else
+				daemon_wait_count(&net->d, "b", "tx_drop.mtu", before + tags + 1);
+		}
+	}
 	net_expect_nothing(net, 0, 1);
 }
 

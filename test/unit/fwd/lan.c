@@ -80,6 +80,7 @@ static struct lan_guest *guest_new(const struct lan_conf *conf, uint16_t id)
 	g->link = (struct port_link){.n_rxq = 1,
 				     .n_txq = 1,
 				     .max_frame = VRING_FRAME_MAX,
+				     .mtu_frame = UINT32_MAX,
 				     .generation = 1,
 				     .mergeable = conf->mergeable};
 	g->link.rxq[0] = &g->rxq;
@@ -112,7 +113,6 @@ void lan_init(struct lan *lan, const struct lan_conf *confs, unsigned int n)
 	assert_int_equal(mac_table_create(entries, n, -1, &lan->macs), 0);
 	assert_int_equal(fwd_worker_create(0, 1, -1, &lan->worker), 0);
 	lan->map.macs = lan->macs;
-	lan->map.max_frame = UINT32_MAX;
 	lan->map.n_ids = (uint16_t)n;
 }
 

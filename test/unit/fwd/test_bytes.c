@@ -108,14 +108,14 @@ static void limit_and_longest_buffer(void **state)
 		if (va == MAP_FAILED)
 			skip();
 		lan_init(&lan, confs, 2);
-		lan.map.max_frame = 1518;
+		lan.guests[1]->link.mtu_frame = 1518;
 		rx = &lan.guests[1]->rx;
 		rx->mem.regions[rx->mem.n_regions++] = (struct vring_region){
 			.gpa = gpa, .size = size, .va = va};
 		assert_true(drv_post(rx, &(struct drv_piece){gpa, UINT32_MAX}, 1, DRV_DIRECT) >= 0);
 		lan_send_to(&lan, 0, 1, 1, 1519);
 		assert_int_equal(lan_poll(&lan, 0), 1);
-		assert_int_equal(lan_stats(&lan, 1)->tx_drop[STATS_TX_TOO_LONG], 1);
+		assert_int_equal(lan_stats(&lan, 1)->tx_drop[STATS_TX_MTU], 1);
 		assert_int_equal(lan_stats(&lan, 1)->tx_frames, 0);
 		lan_send_to(&lan, 0, 1, 2, 1518);
 		assert_int_equal(lan_poll(&lan, 0), 1);

@@ -200,14 +200,14 @@ static void too_long(void **state)
 	none_but(&lan, LAN_MAX);
 	assert_int_equal(lan_stats(&lan, 0)->tx_drop[STATS_TX_TOO_LONG], 2);
 	assert_int_equal(lan_stats(&lan, 1)->tx_drop[STATS_TX_TOO_LONG], 1);
-	// the switch's own limit
-	lan.map.max_frame = 1514;
+	// the MTU
+	lan.guests[2]->link.mtu_frame = 1514;
 	lan_send_to(&lan, 0, 2, 5, 1514);
 	lan_send_to(&lan, 0, 2, 6, 1515);
 	assert_int_equal(lan_poll(&lan, 0), 2);
 	lan_expect(&lan, 2, 0, 2, 5, 1514);
 	none_but(&lan, LAN_MAX);
-	assert_int_equal(lan_stats(&lan, 2)->tx_drop[STATS_TX_TOO_LONG], 1);
+	assert_int_equal(lan_stats(&lan, 2)->tx_drop[STATS_TX_MTU], 1);
 	lan_closes(&lan);
 	lan_fini(&lan);
 }

@@ -66,6 +66,7 @@ static struct nic *nic_new(uint16_t i)
 				       .n_txq = 1,
 				       .eth = i,
 				       .max_frame = 9000,
+				       .mtu_frame = UINT32_MAX,
 				       .generation = 1,
 				       .eth_multi_seg = true,
 				       .eth_locks = &nic->lock};

@@ -31,6 +31,9 @@ enum conf_port_kind { CONF_PORT_VHOST, CONF_PORT_ETHDEV };
 enum conf_unknown { CONF_UNKNOWN_FLOOD, CONF_UNKNOWN_DROP };
 enum conf_idle { CONF_IDLE_POLL, CONF_IDLE_SLEEP };
 
+/* What is left to the other side of a port, or done by it: checksums, segmentation. */
+enum conf_offload { CONF_OFFLOAD_ON, CONF_OFFLOAD_OFF, CONF_OFFLOAD_CSUM };
+
 /* A port, as asked for. */
 struct conf_port {
 	enum conf_port_kind kind;
@@ -46,6 +49,14 @@ struct conf_port {
 	char owner[CONF_OWNER_MAX];  /* vhost, server: user name or number; empty = leave */
 	char group[CONF_OWNER_MAX];  /* the same for the group */
 	unsigned int perms;          /* vhost, server: mode of the socket file */
+	enum conf_offload offload;   /* csum: checksums, but no segmentation */
+	uint32_t mtu;                /* 0 = the switch's; else 68 to 65535 */
+	bool down;   /* link=down: no front-end is let in; a device's link is down */
+	bool gro;    /* ethdev: coalesce TCP that comes in from it */
+	bool config; /* vhost: answer for the device's configuration space (PROTOCOL_F_CONFIG), for
+		      * front-ends that have none of their own */
+	bool has_mac;
+	struct mac_addr mac; /* the first of mac=, which is the guest's own */
 };
 
 /* A static table entry. Keys mac= of a port end up here too. */

@@ -38,6 +38,13 @@ struct port_pools;
 
 enum port_kind { PORT_VHOST, PORT_ETHDEV };
 
+/* Offloads, as bits: what a port may leave undone in frames that it sends us, or takes undone. */
+#define PORT_OL_CSUM (1u << 0) /* TCP and UDP checksums */
+#define PORT_OL_TSO4 (1u << 1) /* segmentation of TCP over IPv4 */
+#define PORT_OL_TSO6 (1u << 2)
+#define PORT_OL_ECN  (1u << 3) /* of such with CWR set */
+#define PORT_OL_ALL  (PORT_OL_CSUM | PORT_OL_TSO4 | PORT_OL_TSO6 | PORT_OL_ECN)
+
 /* A vhost queue in use. */
 struct port_queue {
 	struct vring_queue ring;
@@ -53,6 +60,10 @@ struct port_link {
 	uint16_t n_txq;      /* transmit queues; 0: nothing can be delivered */
 	uint16_t eth;        /* ethdev: rte_ethdev port id */
 	uint32_t max_frame;  /* ethdev: longest frame it sends; vhost: VRING_FRAME_MAX */
+	uint32_t mtu_frame;  /* longest frame that its MTU lets pass, without tags; UINT32_MAX */
+	uint8_t rx_offloads; /* PORT_OL_: what frames from it may leave undone */
+	uint8_t tx_offloads; /* PORT_OL_: what frames for it may leave undone */
+	bool gro;            /* ethdev: coalesce TCP that comes in */
 	uint32_t generation; /* counts the links of this port, so that a plan knows "its" link */
 	bool mergeable;      /* vhost: VIRTIO_NET_F_MRG_RXBUF */
 	bool eth_multi_seg;  /* ethdev: takes chained mbufs */
@@ -73,10 +84,15 @@ struct port_wait {
 	_Atomic uint64_t spent; /* TSC cycles in it */
 } __rte_cache_aligned;
 
+#define PORT_ANNOUNCE (1ULL << 63)
+
 struct port {
 	_Atomic(struct port_link *) link; /* NULL = down; release/acquire */
 	struct port_counters *counters;   /* [n_workers]; each worker writes its own */
 	struct rte_mempool *pool;         /* ethdev: its mbufs; NULL for vhost */
+	_Atomic uint64_t
+		announce; /* address (mac_addr_key()) to be announced in the guest's name, with
+				    * PORT_ANNOUNCE set; the owner writes, a worker takes it. 0 = none */
 	uint16_t id;
 	enum port_kind kind;
 	struct port_wait *wait; /* fwd's budget of waiting for this port */
@@ -106,7 +122,6 @@ struct port_env {
 	struct rte_rcu_qsbr *qsbr; /* readers: the workers */
 	unsigned int n_workers;
 	int node;             /* NUMA node of the workers, for ports that have none of their own */
-	uint32_t mtu;         /* 0 = leave devices at theirs */
 	struct loop *session; /* the session thread's loop */
 	struct gate *gate;    /* on it */
 	struct port_pools *pools; /* mbuf pools for ethdev ports */
@@ -128,6 +143,12 @@ struct port_vhost_params {
 	uid_t uid;       /* (uid_t)-1 = leave */
 	gid_t gid;
 	mode_t perms;
+	uint8_t offloads; /* PORT_OL_: that are offered, both ways */
+	uint32_t mtu;     /* 0 = no limit */
+	bool down;        /* let no front-end in until port_set_link() */
+	bool config;      /* answer for the configuration space */
+	bool has_mac;
+	uint8_t mac[6]; /* in it */
 };
 
 struct port_ethdev_params {
@@ -137,6 +158,10 @@ struct port_ethdev_params {
 	const char *devargs; /* "" = none */
 	uint16_t queues;     /* 0 = one a worker */
 	bool promisc;
+	uint8_t offloads; /* PORT_OL_: that are used where the device has them, both ways */
+	uint32_t mtu;     /* 0 = leave the device at its own */
+	bool down;        /* set the device's link down */
+	bool gro;
 };
 
 /** port_vhost_create() - Open the socket; the guest may come later. Control thread.
@@ -148,6 +173,13 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
  *  Control thread. Return: 0 and *@out; -ENODEV, -ENOMEM, ... with @err. */
 int port_ethdev_create(struct port_env *env, const struct port_ethdev_params *params,
 		       struct port **out, struct err *err);
+
+/**
+ * port_set_link() - vhost: down closes the connection and lets no front-end in, up listens or
+ * connects again; a guest under QEMU sees its carrier go and come. ethdev: the device's link.
+ * Control thread. Return: 0; -ENOTSUP (the device cannot), ... with @err.
+ */
+int port_set_link(struct port *port, bool up, struct err *err);
 
 /**
  * port_shut() - First step of removal: withdraw the link and let go of socket or device.

@@ -8,8 +8,8 @@
  *
  * Each worker has its own block for each port and is its only writer; readers add the blocks up.
  * All counters only grow. Two sums hold at any quiet moment (doc/design/ledger.md):
- *   as a source:       rx_frames = unicast + flooded + sum(rx_drop)
- *   as a destination:  copies    = tx_frames + sum(tx_drop)
+ *   as a source:       rx_frames + rx_injected = unicast + flooded + sum(rx_drop) + rx_coalesced
+ *   as a destination:  copies + tx_segments    = tx_frames + sum(tx_drop)
  * "rx" and "tx" are from the switch's side: rx is what a guest sent.
  */
 
@@ -25,17 +25,22 @@ enum stats_rx_drop {
 	STATS_RX_HAIRPIN,    /* its destination is the port it came from */
 	STATS_RX_UNKNOWN_UNICAST, /* not in the table, and unknown=drop */
 	STATS_RX_QUEUE_DISABLED,  /* the guest sent it on a queue that it disabled */
+	STATS_RX_BAD_OFFLOAD,     /* its virtio-net header asks for what makes no sense, or was not
+			       * negotiated */
+	STATS_RX_SPOOFED,         /* announced under an address that is another port's */
 	STATS_RX_DROP_CNT
 };
 
 /* Why a copy was not delivered. Charged to the port it was for. */
 enum stats_tx_drop {
-	STATS_TX_FULL,     /* no buffer, and no (more) waiting for one */
-	STATS_TX_TOO_LONG, /* longer than the receiver's buffers or the MTU */
-	STATS_TX_DOWN,     /* port is down, or has no enabled receive queue */
-	STATS_TX_FAULTED,  /* the receive queue was stopped for a fault */
-	STATS_TX_NO_MBUF,  /* no mbuf to carry a guest's frame to a NIC */
-	STATS_TX_REFUSED,  /* the NIC's driver does not send such a frame */
+	STATS_TX_FULL,        /* no buffer, and no (more) waiting for one */
+	STATS_TX_TOO_LONG,    /* longer than the receiver's buffers, or than the device sends */
+	STATS_TX_DOWN,        /* port is down, or has no enabled receive queue */
+	STATS_TX_FAULTED,     /* the receive queue was stopped for a fault */
+	STATS_TX_NO_MBUF,     /* no mbuf to carry a guest's frame to a NIC */
+	STATS_TX_REFUSED,     /* the NIC's driver does not send such a frame */
+	STATS_TX_MTU,         /* longer than the port's MTU; or its segments would be */
+	STATS_TX_BAD_OFFLOAD, /* to be segmented, but its headers are not what it says */
 	STATS_TX_DROP_CNT
 };
 
@@ -50,8 +55,16 @@ struct stats_port {
 	uint64_t tx_frames;
 	uint64_t tx_bytes;
 	uint64_t tx_drop[STATS_TX_DROP_CNT];
-	uint64_t waits;      /* times a sender was held because this port was full */
-	uint64_t interrupts; /* call eventfds written */
+	/* what became of offloads; each counts copies */
+	uint64_t tx_csum_passed; /* checksum left to the receiver, who takes such */
+	uint64_t tx_csum_filled; /* checksum finished by the switch */
+	uint64_t tx_tso_passed;  /* not segmented: the receiver takes such */
+	uint64_t tx_tso_cut;     /* segmented by the switch */
+	uint64_t tx_segments;    /* frames that this made beyond one for each copy */
+	uint64_t rx_coalesced;   /* received frames that became part of another one */
+	uint64_t rx_injected;    /* frames that the switch sent in the port's name */
+	uint64_t waits;          /* times a sender was held because this port was full */
+	uint64_t interrupts;     /* call eventfds written */
 };
 
 /** stats_rx_drop_name() - "runt", "too-long", ...; NULL beyond the last. */
