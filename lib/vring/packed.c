@@ -81,42 +81,48 @@ static inline struct vring_cursor lap_cursor(const struct lap *l)
 }
 
 /* The header in one descriptor and the frame in another, which is direct or in a table: one piece.
- * @l: at the first of them, @d. Return: where the frame is; NULL: it is something else, walk it. */
-static uint8_t *packed_pair(struct vring_queue *vr, struct window *win, const struct lap *l,
-			    struct desc_copy d, struct vring_chain *c)
+ * @l: at the first of them, @d. Return: false: it is something else, walk it. */
+static bool packed_pair(struct vring_queue *vr, struct window *win, const struct lap *l,
+			struct desc_copy d, struct vring_chain *c)
 {
 	struct lap next = *l;
-	uint16_t flags;
+	uint16_t flags, id, slots = 1;
+	const uint8_t *hdr;
+	uint8_t *addr;
 
-	c->slots = 1;
 	if ((d.flags & DESC_F_NEXT) == 0) {
 		const uint8_t *table;
 
 		if (d.len != 2 * sizeof(struct vring_desc) || !vr->indirect)
-			return NULL;
-		c->id = d.link;
+			return false;
+		id = d.link;
 		table = ring_map(vr, win, d.addr, d.len);
 		if (table == NULL)
-			return NULL;
+			return false;
 		d = desc_read_table(table, true);
-		if ((d.flags & DESC_F_INDIRECT) != 0 || d.len != vr->hdr_len ||
-		    ring_map(vr, win, d.addr, d.len) == NULL)
-			return NULL;
+		if ((d.flags & DESC_F_INDIRECT) != 0 || d.len != vr->hdr_len)
+			return false;
+		hdr = ring_map(vr, win, d.addr, d.len);
 		d = desc_read_table(table + sizeof(struct vring_desc), true);
 		flags = d.flags & DESC_F_INDIRECT; // what ring_walk_indirect() lets pass
 	} else {
-		if (d.len != vr->hdr_len || ring_map(vr, win, d.addr, d.len) == NULL)
-			return NULL;
+		if (d.len != vr->hdr_len)
+			return false;
+		hdr = ring_map(vr, win, d.addr, d.len);
 		lap_step(&next, 1);
 		d = desc_read_packed(&vr->pdesc[next.idx]);
 		flags = d.flags & (uint16_t)~DESC_F_LAP;
-		c->id = d.link; // 2.8.6: the id stands in the last descriptor
-		c->slots = 2;
+		id = d.link; // 2.8.6: the id stands in the last descriptor
+		slots = 2;
 	}
-	if (flags != 0 || d.len == 0 || d.len > VRING_FRAME_MAX)
-		return NULL;
-	c->len = d.len;
-	return ring_map(vr, win, d.addr, d.len);
+	if (hdr == NULL || flags != 0 || d.len == 0 || d.len > VRING_FRAME_MAX)
+		return false;
+	addr = ring_map(vr, win, d.addr, d.len);
+	if (addr == NULL)
+		return false;
+	ring_chain_flat(c, hdr, addr, d.len, id, slots);
+	__builtin_prefetch(hdr);
+	return true;
 }
 
 /* A chain that is not one direct descriptor, at @l. Return: false: the burst ends before it. */
@@ -127,14 +133,10 @@ static bool packed_peek_other(struct vring_queue *vr, struct window *win, struct
 	struct vring_cursor cur = lap_cursor(l);
 	struct walk w;
 
-	if (!vr->writable && vr->size > 1 && (flags == DESC_F_NEXT || flags == DESC_F_INDIRECT)) {
-		uint8_t *addr = packed_pair(vr, win, l, *d, c);
-
-		if (addr != NULL) {
-			ring_chain_flat(c, addr, c->len, c->id, c->slots);
-			lap_step(l, c->slots);
-			return true;
-		}
+	if (!vr->writable && vr->size > 1 && (flags == DESC_F_NEXT || flags == DESC_F_INDIRECT) &&
+	    packed_pair(vr, win, l, *d, c)) {
+		lap_step(l, c->slots);
+		return true;
 	}
 	w = ring_walk_begin(vr, a);
 	if (packed_take(vr, &cur, &w, c) != 0 || !ring_walk_put(a, c, &w))
@@ -162,7 +164,8 @@ unsigned int packed_peek(struct vring_queue *vr, struct vring_chain *chains, uns
 				     1)) {
 			addr = ring_map(vr, &win, d.addr, d.len);
 			if (__builtin_expect(addr != NULL, 1)) {
-				ring_chain_flat(&chains[n], addr + skip, d.len - skip, d.link, 1);
+				ring_chain_flat(&chains[n], addr, addr + skip, d.len - skip, d.link,
+						1);
 				a->descs++;
 				lap_step(&l, 1);
 				continue;

@@ -127,6 +127,7 @@ struct walk {
 	unsigned int max_segs;
 	unsigned int n_segs;
 	uint32_t skip; /* header bytes still to be skipped */
+	uint8_t *hdr;  /* where they go */
 	unsigned int n_desc;
 	uint64_t len;  /* bytes behind the header */
 	bool overflow; /* segments did not fit */
@@ -204,10 +205,11 @@ static inline void prefetch_write(const void *p)
 #define VIRTQ_LINE 64
 
 /** ring_chain_flat() - A chain of one piece. */
-static inline void ring_chain_flat(struct vring_chain *c, uint8_t *addr, uint32_t len, uint16_t id,
-				   uint16_t slots)
+static inline void ring_chain_flat(struct vring_chain *c, const uint8_t *hdr, uint8_t *addr,
+				   uint32_t len, uint16_t id, uint16_t slots)
 {
-	*c = (struct vring_chain){.addr = addr, .len = len, .id = id, .slots = slots, .n_segs = 1};
+	*c = (struct vring_chain){
+		.hdr = hdr, .addr = addr, .len = len, .id = id, .slots = slots, .n_segs = 1};
 	__builtin_prefetch(addr); // without: 2 % more cycles at 64 bytes, 3 % at 512
 }
 
@@ -217,6 +219,7 @@ struct arena {
 	unsigned int max;
 	unsigned int used;
 	unsigned int descs; /* looked at */
+	unsigned int n;     /* chains walked */
 };
 
 /** ring_walk_begin() - Of the next chain of a burst. */

@@ -59,33 +59,40 @@ static int split_walk(struct vring_queue *vr, uint16_t head, struct walk *w)
 }
 
 /* The header in one descriptor and the frame in another, which is direct or in a table: one piece.
- * @d: the first of them. Return: where the frame is; NULL: it is something else, walk it. */
-static uint8_t *split_pair(struct vring_queue *vr, struct window *win, struct desc_copy d,
-			   uint32_t *len)
+ * @d: the first of them. Return: false: it is something else, walk it. */
+static bool split_pair(struct vring_queue *vr, struct window *win, struct desc_copy d,
+		       uint16_t head, struct vring_chain *c)
 {
+	const uint8_t *hdr;
+	uint8_t *addr;
+
 	if ((d.flags & DESC_F_NEXT) == 0) {
 		const uint8_t *table;
 
 		if (d.len != 2 * sizeof(struct vring_desc) || !vr->indirect)
-			return NULL;
+			return false;
 		table = ring_map(vr, win, d.addr, d.len);
 		if (table == NULL)
-			return NULL;
+			return false;
 		d = desc_read_table(table, false);
-		if (d.flags != DESC_F_NEXT || d.link != 1 || d.len != vr->hdr_len ||
-		    ring_map(vr, win, d.addr, d.len) == NULL)
-			return NULL;
+		if (d.flags != DESC_F_NEXT || d.link != 1 || d.len != vr->hdr_len)
+			return false;
+		hdr = ring_map(vr, win, d.addr, d.len);
 		d = desc_read_table(table + sizeof(struct vring_desc), false);
 	} else {
-		if (d.len != vr->hdr_len || d.link >= vr->size ||
-		    ring_map(vr, win, d.addr, d.len) == NULL)
-			return NULL;
+		if (d.len != vr->hdr_len || d.link >= vr->size)
+			return false;
+		hdr = ring_map(vr, win, d.addr, d.len);
 		d = desc_read_split(&vr->desc[d.link]);
 	}
-	if (d.flags != 0 || d.len == 0 || d.len > VRING_FRAME_MAX)
-		return NULL;
-	*len = d.len;
-	return ring_map(vr, win, d.addr, d.len);
+	if (hdr == NULL || d.flags != 0 || d.len == 0 || d.len > VRING_FRAME_MAX)
+		return false;
+	addr = ring_map(vr, win, d.addr, d.len);
+	if (addr == NULL)
+		return false;
+	ring_chain_flat(c, hdr, addr, d.len, head, 1);
+	__builtin_prefetch(hdr);
+	return true;
 }
 
 /* A chain that is not one direct descriptor. Return: false: the burst ends before it. */
@@ -95,15 +102,9 @@ static bool split_peek_other(struct vring_queue *vr, struct window *win, uint16_
 	struct walk w;
 
 	if (!vr->writable && vr->size > 1 &&
-	    (d->flags == DESC_F_NEXT || d->flags == DESC_F_INDIRECT)) {
-		uint32_t len;
-		uint8_t *addr = split_pair(vr, win, *d, &len);
-
-		if (addr != NULL) {
-			ring_chain_flat(c, addr, len, head, 1);
-			return true;
-		}
-	}
+	    (d->flags == DESC_F_NEXT || d->flags == DESC_F_INDIRECT) &&
+	    split_pair(vr, win, *d, head, c))
+		return true;
 	c->id = head;
 	c->slots = 1;
 	w = ring_walk_begin(vr, a);
@@ -140,7 +141,8 @@ unsigned int split_peek(struct vring_queue *vr, struct vring_chain *chains, unsi
 			uint8_t *addr = ring_map(vr, &win, d.addr, d.len);
 
 			if (__builtin_expect(addr != NULL, 1)) {
-				ring_chain_flat(&chains[n], addr + skip, d.len - skip, head, 1);
+				ring_chain_flat(&chains[n], addr, addr + skip, d.len - skip, head,
+						1);
 				a->descs++;
 				continue;
 			}

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#define PEEK_MAX 64 /* chains a call, whatever the caller has room for */
-
 const char *vring_fault_text(unsigned int fault)
 {
 	static const char *const texts[VRING_FAULT_CNT] = {
@@ -86,8 +84,8 @@ unsigned int vring_peek(struct vring_queue *vr, struct vring_chain *chains, unsi
 
 	if (vring_faulted(vr))
 		return 0;
-	if (max > PEEK_MAX)
-		max = PEEK_MAX;
+	if (max > VRING_PEEK_MAX)
+		max = VRING_PEEK_MAX;
 	return vr->packed ? packed_peek(vr, chains, max, &a) : split_peek(vr, chains, max, &a);
 }
 

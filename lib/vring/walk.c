@@ -7,6 +7,8 @@
 
 #include "ring.h"
 
+#include <string.h>
+
 static bool walk_fault(struct walk *w, enum vring_fault fault)
 {
 	ring_fault(w->vr, fault);
@@ -39,6 +41,8 @@ bool ring_walk_add(struct walk *w, const struct desc_copy *d)
 		if (w->skip > 0) {
 			uint32_t cut = w->skip < len ? w->skip : (uint32_t)len;
 
+			memcpy(w->hdr, addr, cut);
+			w->hdr += cut;
 			w->skip -= cut;
 			addr += cut;
 			len -= cut;
@@ -102,7 +106,8 @@ struct walk ring_walk_begin(struct vring_queue *vr, const struct arena *a)
 	return (struct walk){.vr = vr,
 			     .segs = a->segs + a->used,
 			     .max_segs = a->max - a->used,
-			     .skip = vr->hdr_len};
+			     .skip = vr->hdr_len,
+			     .hdr = vr->hdrs[a->n]};
 }
 
 void ring_chain_set(struct vring_chain *c, const struct walk *w, unsigned int seg)
@@ -119,6 +124,8 @@ bool ring_walk_put(struct arena *a, struct vring_chain *c, const struct walk *w)
 	if (w->overflow && a->used > 0)
 		return false; // first of the next burst
 	ring_chain_set(c, w, a->used);
+	c->hdr = w->skip == 0 ? w->vr->hdrs[a->n] : NULL;
+	a->n++;
 	a->descs += w->n_desc;
 	if (c->too_long)
 		c->n_segs = 0;

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define LONGEST (65535u + 14u + 8u) /* bytes: an MTU of 65,535, header and two tags */
+
 static const struct vfront_params split = {.features = VFRONT_F_SPLIT};
 
 /* Three guests with buffers, and the counters of port a as they are now. */
@@ -149,10 +151,10 @@ static void test_frames_of_64k_pass_and_longer_are_dropped(void **state)
 	params.n_slots = 4;
 	net_open_all(net, 2, params);
 	net_fill(net, 1, 2);
-	frame_make(&frame, net_mac(1), net_mac(0), 65535, 1);
+	frame_make(&frame, net_mac(1), net_mac(0), LONGEST, 1);
 	net_send(net, 0, &frame, &vshape_single);
 	net_expect(net, 1, &frame);
-	frame_make(&frame, net_mac(1), net_mac(0), 65536, 1);
+	frame_make(&frame, net_mac(1), net_mac(0), LONGEST + 1, 1);
 	net_send(net, 0, &frame, &vshape_single);
 	daemon_wait_count(&net->d, "a", "rx_drop.too-long", before + 1);
 	net_expect_nothing(net, 0, 1);

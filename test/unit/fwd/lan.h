@@ -17,7 +17,7 @@
 
 #define LAN_MAX     72
 #define LAN_PIECES  17
-#define LAN_LONGEST 65536u /* one more than the switch takes */
+#define LAN_LONGEST (VRING_FRAME_MAX + 1) /* one more than the switch takes */
 
 /* How a buffer lies in memory. */
 enum lan_shape { LAN_WHOLE, LAN_HEADER_APART, LAN_IN_PIECES };

@@ -54,7 +54,7 @@ static void both(const struct lan_conf *receiver, uint32_t first, uint32_t last)
 static void plain(void **state)
 {
 	both(&(struct lan_conf){.rx_size = 1, .rx_buf = 2112}, 14, 2100);
-	both(&(struct lan_conf){.rx_size = 2, .rx_buf = 65547}, 60000, 65535);
+	both(&(struct lan_conf){.rx_size = 2, .rx_buf = VRING_FRAME_MAX + 12}, 60000, VRING_FRAME_MAX);
 }
 
 static void header_apart(void **state)
@@ -62,7 +62,7 @@ static void header_apart(void **state)
 	both(&(struct lan_conf){.rx_size = 4, .rx_buf = 2112, .rx_shape = LAN_HEADER_APART}, 14,
 	     2100);
 	both(&(struct lan_conf){.rx_size = 4, .rx_buf = 65547, .rx_shape = LAN_HEADER_APART}, 2090,
-	     65535);
+	     VRING_FRAME_MAX);
 }
 
 static void in_pieces(void **state)
@@ -70,18 +70,18 @@ static void in_pieces(void **state)
 	both(&(struct lan_conf){.rx_size = 32, .rx_buf = 2112, .rx_shape = LAN_IN_PIECES}, 14,
 	     2100);
 	both(&(struct lan_conf){.rx_size = 32, .rx_buf = 65547, .rx_shape = LAN_IN_PIECES}, 2090,
-	     65535);
+	     VRING_FRAME_MAX);
 }
 
 static void mergeable(void **state)
 {
 	both(&(struct lan_conf){.mergeable = true, .rx_size = 64, .rx_buf = 97}, 14, 2100);
-	both(&(struct lan_conf){.mergeable = true, .rx_size = 64, .rx_buf = 1526}, 2090, 65535);
+	both(&(struct lan_conf){.mergeable = true, .rx_size = 64, .rx_buf = 1526}, 2090, VRING_FRAME_MAX);
 	both(&(struct lan_conf){.mergeable = true,
 				.rx_size = 512,
 				.rx_buf = 300,
 				.rx_shape = LAN_HEADER_APART},
-	     64000, 65535);
+	     64000, VRING_FRAME_MAX);
 }
 
 static void mergeable_in_pieces(void **state)

@@ -20,7 +20,7 @@ static void start(struct lan *lan, unsigned int n)
 {
 	struct lan_conf confs[LAN_MAX] = {{.packed = false}, {.packed = true}, {.mergeable = true}};
 
-	confs[3].longest = 65536;
+	confs[3].longest = VRING_FRAME_MAX + 1;
 	confs[3].tx_size = 4;
 	lan_init(lan, confs, n);
 	for (unsigned int i = 0; i < n; i++)
@@ -188,14 +188,14 @@ static void too_long(void **state)
 	struct lan lan;
 
 	start(&lan, 4);
-	lan_send_to(&lan, 3, 0, 1, 65536);
+	lan_send_to(&lan, 3, 0, 1, VRING_FRAME_MAX + 1);
 	assert_int_equal(lan_poll(&lan, 3), 1);
 	assert_int_equal(lan_stats(&lan, 3)->rx_drop[STATS_RX_TOO_LONG], 1);
-	lan_send_to(&lan, 3, LAN_ALL, 2, 65535); // fits into 30 mergeable buffers
+	lan_send_to(&lan, 3, LAN_ALL, 2, VRING_FRAME_MAX); // fits into 30 mergeable buffers
 	lan_send_to(&lan, 3, 0, 3, 2188);        // exactly a plain one
 	lan_send_to(&lan, 3, 0, 4, 2189);
 	assert_int_equal(lan_poll(&lan, 3), 3);
-	lan_expect(&lan, 2, 3, LAN_ALL, 2, 65535);
+	lan_expect(&lan, 2, 3, LAN_ALL, 2, VRING_FRAME_MAX);
 	lan_expect(&lan, 0, 3, 0, 3, 2188);
 	none_but(&lan, LAN_MAX);
 	assert_int_equal(lan_stats(&lan, 0)->tx_drop[STATS_TX_TOO_LONG], 2);

@@ -314,7 +314,7 @@ static void nothing_left_for_nic(void **state)
 	unsigned int done = 0;
 
 	start(&net, confs);
-	net.nics[0]->link.max_frame = net.nics[1]->link.max_frame = 65535;
+	net.nics[0]->link.max_frame = net.nics[1]->link.max_frame = VRING_FRAME_MAX;
 	lan_refill(&net.lan, 1, 32768);
 	lan_refill(&net.lan, 2, 32768);
 	for (uint32_t i = 0; i < 32; i++) // 1,024 buffers each

@@ -22,7 +22,7 @@
 
 #define PIECES  5
 #define SEG_AT  3 /* a frame's segments are not the array's first */
-#define LONGEST 65535u
+#define LONGEST VRING_FRAME_MAX
 #define GUARD   128u
 #define BURST   32u
 
@@ -290,7 +290,7 @@ static void copies(void **state)
 
 static void long_copies(void **state)
 {
-	static const uint32_t lens[] = {1500, 1518, 9000, 65535};
+	static const uint32_t lens[] = {1500, 1518, 9000, LONGEST};
 	const struct fwd_kernels *k = kernels_of(state);
 
 	for (unsigned int i = 0; i < 4; i++) {

@@ -122,10 +122,10 @@ static void frames_have_a_limit(void **state)
 		uint32_t pieces[2];
 		bool too_long;
 	} rows[] = {
-		{{12, 65535}, false},
-		{{12, 65536}, true},
-		{{65535, 12}, false},
-		{{65535, 13}, true},
+		{{12, VRING_FRAME_MAX}, false},
+		{{12, VRING_FRAME_MAX + 1}, true},
+		{{VRING_FRAME_MAX, 12}, false},
+		{{VRING_FRAME_MAX, 13}, true},
 	};
 	struct vring_seg segs[8];
 	struct vring_chain c[8];

@@ -20,7 +20,7 @@
 /* Why a frame that was received went nowhere. Charged to the port it came from. */
 enum stats_rx_drop {
 	STATS_RX_RUNT,       /* shorter than an Ethernet header */
-	STATS_RX_TOO_LONG,   /* longer than 65535 bytes, or of more pieces than a burst holds */
+	STATS_RX_TOO_LONG,   /* longer than 65557 bytes, or of more pieces than a burst holds */
 	STATS_RX_LINK_LOCAL, /* to 01:80:C2:00:00:00..0F, which a bridge never forwards */
 	STATS_RX_HAIRPIN,    /* its destination is the port it came from */
 	STATS_RX_UNKNOWN_UNICAST, /* not in the table, and unknown=drop */

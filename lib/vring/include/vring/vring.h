@@ -30,7 +30,11 @@
 #define VRING_REGIONS_MAX 8
 #define VRING_SIZE_MAX    32768
 #define VRING_CHAIN_MAX   1024 /* descriptors of a chain; QEMU's own devices take no more either */
-#define VRING_FRAME_MAX   65535u /* longest frame; a longer chain is reported, not mapped */
+#define VRING_HDR_MAX     12u
+#define VRING_PEEK_MAX    32u
+/* Longest frame; a longer chain is reported, not mapped. What an MTU of 65,535 lets pass: an
+ * Ethernet header and two VLAN tags on top. */
+#define VRING_FRAME_MAX (65535u + 14u + 2u * 4u)
 
 /* A piece of guest memory. Regions do not overlap and do not wrap. */
 struct vring_region {
@@ -84,9 +88,29 @@ struct vring_cursor {
 	};
 };
 
+/* struct virtio_net_hdr without num_buffers: what a frame leaves undone. Little-endian on the wire,
+ * as are the machines that this runs on. Source: virtio 1.2, 5.1.6. */
+struct vring_net_hdr {
+	uint8_t flags;
+	uint8_t gso_type;
+	uint16_t hdr_len;     /* bytes of all headers; a hint */
+	uint16_t gso_size;    /* payload of a segment, bytes */
+	uint16_t csum_start;  /* offset from which on the checksum is to be made */
+	uint16_t csum_offset; /* where it goes, from csum_start */
+};
+#define VRING_HDR_NEEDS_CSUM 1u /* flags */
+#define VRING_HDR_DATA_VALID 2u
+#define VRING_GSO_NONE       0u /* gso_type */
+#define VRING_GSO_TCPV4      1u
+#define VRING_GSO_TCPV6      4u
+#define VRING_GSO_ECN        0x80u /* with either */
+
 /* A chain that was taken. Its bytes are where @addr says if it is one piece, as most are, else in
  * the pieces from @seg on of the caller's array. */
 struct vring_chain {
+	const uint8_t *hdr; /* vring_peek(): the header that was skipped, hdr_len bytes: in guest
+			     * memory, where it is read once, or in the ring's copy, if it was in
+			     * pieces; until the next peek. NULL: the chain is shorter than that */
 	uint8_t *addr;  /* first of its bytes (after the skipped header); not set if it has none */
 	uint32_t len;   /* bytes in its segments (after the skipped header) */
 	uint16_t id;    /* split: head descriptor; packed: buffer id */
@@ -158,6 +182,7 @@ struct vring_queue {
 	struct vring_cursor avail;
 	int call_fd; /* eventfd, -1 = none; session thread swaps, worker reads, relaxed */
 	int kick_fd; /* eventfd, -1 = none; constant while a worker uses the ring */
+	uint8_t hdrs[VRING_PEEK_MAX][VRING_HDR_MAX]; /* of peeked chains, where in pieces */
 };
 
 /** vring_setup() - Everything but the fds, which become -1. */
