@@ -5,6 +5,7 @@
 
 /* A burst on its way through the stages, and the worker's scratch memory that holds it. */
 
+#include "cut.h"
 #include "kernels.h"
 
 #include <assert.h>
@@ -31,7 +32,12 @@ struct drop {
 	uint16_t dest; /* index in dests */
 	uint8_t frame;
 	uint8_t reason; /* enum stats_tx_drop */
+	bool rest;      /* only of its last segments: those before are delivered */
 };
+
+/* Bits beside the frame's number in out_frame[]. */
+#define OUT_FRAME 31u   /* mask */
+#define OUT_MORE  0x20u /* a further buffer of what the out before it began */
 
 /* A destination of this burst. */
 struct dest {
@@ -42,7 +48,7 @@ struct dest {
 	uint16_t index; /* its own, in dests */
 	bool locked;    /* queue->lock is held */
 	bool call;      /* its guest wants an interrupt */
-	bool plain;     /* each of its frames was delivered in one piece */
+	bool plain;     /* each of its frames was delivered finished, and in one piece */
 	uint8_t n;
 	uint8_t list[FWD_BURST]; /* its frames, in order */
 	uint32_t first_out;
@@ -64,6 +70,8 @@ struct fwd_worker {
 	struct port_link *src_link;
 	struct vring_queue *src_ring; /* NULL = from a NIC */
 	unsigned int n;
+	bool injected;              /* it is a frame of the switch's own, in the port's name */
+	uint32_t coalesced;         /* frames from the NIC that became part of others */
 	unsigned int cut;           /* frames from here on stay where they are */
 	bool crowded;               /* the cut is for want of room in outs or drops */
 	const struct port *give_up; /* waited for it long enough: drop what does not fit there */
@@ -77,17 +85,23 @@ struct fwd_worker {
 	uint16_t dst[FWD_BURST];   /* port id, FWD_DST_ALL or FWD_DST_DROP */
 	uint8_t reason[FWD_BURST]; /* enum stats_rx_drop, with FWD_DST_DROP */
 	struct fwd_common common;
-	bool same;                         /* all frames go the same way: dst[0] and reason[0] hold
+	bool same;       /* all frames go the same way: dst[0] and reason[0] hold
 					    * for all, the others are not set */
-	uint32_t dead;                     /* a bit a frame: receive dropped it */
-	uint32_t gone;                     /* a bit a frame: its mbuf was handed to a NIC */
+	uint32_t dead;   /* a bit a frame: receive dropped it */
+	uint32_t loads;  /* a bit a frame: offloads[] says what it leaves undone */
+	uint32_t headed; /* a bit a frame: heads[] has its first bytes */
+	uint32_t gone;   /* a bit a frame: its mbuf was handed to a NIC */
 	struct rte_mbuf *mbufs[FWD_BURST]; /* of frames from a NIC */
 	/* their first bytes, private; zero behind a frame's end */
 	uint8_t snaps[FWD_BURST][FWD_SNAP] __rte_cache_aligned;
+	struct vring_net_hdr offloads[FWD_BURST];
+	uint8_t heads[FWD_BURST][FWD_HEAD];
+	struct fwd_cut segments; /* of the frame that is being cut */
+	uint8_t own[64];         /* the frame that is injected */
 	struct vring_seg segs[FWD_SEGS];
 	struct vring_seg out_segs[FWD_SEGS];
 	uint16_t dest_of[PORT_ID_MAX]; /* index in dests + 1; 0 = not a destination */
-	uint8_t out_frame[FWD_OUTS];
+	uint8_t out_frame[FWD_OUTS];   /* number of a frame, and OUT_ bits */
 	union out outs[FWD_OUTS];
 	struct drop drops[FWD_OUTS];
 	struct dest dests[PORT_ID_MAX];
@@ -117,6 +131,29 @@ static inline uint16_t fwd_dst(const struct fwd_worker *w, unsigned int i)
 	return w->dst[w->same ? 0 : i];
 }
 
+/** fwd_from_nic() - Are its frames mbufs? */
+static inline bool fwd_from_nic(const struct fwd_worker *w)
+{
+	return w->src_ring == NULL && !w->injected;
+}
+
+/** fwd_head() - A frame's first bytes, private, up to FWD_HEAD of them. */
+struct frame_head fwd_head(struct fwd_worker *w, unsigned int i);
+
+/** fwd_snap() - The same, up to FWD_SNAP of them: what every frame has. */
+static inline struct frame_head fwd_snap(const struct fwd_worker *w, unsigned int i)
+{
+	uint32_t len = w->frames[i].len;
+
+	return (struct frame_head){.b = w->snaps[i], .n = len < FWD_SNAP ? len : FWD_SNAP};
+}
+
+/** fwd_load() - What frame @i leaves undone; NULL = nothing. */
+static inline const struct vring_net_hdr *fwd_load(const struct fwd_worker *w, unsigned int i)
+{
+	return (w->loads >> i & 1) != 0 ? &w->offloads[i] : NULL;
+}
+
 /** fwd_counters() - This worker's for @port. */
 static inline struct stats_port *fwd_counters(const struct fwd_worker *w, struct port *port)
 {
@@ -136,6 +173,10 @@ void fwd_deliver(struct fwd_worker *w);
 void fwd_deliver_vring(struct fwd_worker *w, struct dest *d);
 void fwd_deliver_eth(struct fwd_worker *w, struct dest *d);
 
+/** fwd_deliver_eth_load() - Frame @i, which leaves something undone, to a NIC. Return: false: the
+ *  burst ends here. */
+bool fwd_deliver_eth_load(struct fwd_worker *w, struct dest *d, unsigned int i);
+
 /** fwd_abandon() - Take back all that was prepared, as if nothing had been delivered. */
 void fwd_abandon(struct fwd_worker *w);
 
@@ -154,9 +195,15 @@ void fwd_notify(struct fwd_worker *w);
 bool fwd_drop(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 	      enum stats_tx_drop reason);
 
-/** fwd_mtu_ok() - Is frame @i, which is longer than the MTU of @link lets pass without tags, so long
- *  only for its VLAN tags? Two at most do not count. Source: 802.1Q-2018, annex G.2.2. */
-bool fwd_mtu_ok(const struct fwd_worker *w, const struct port_link *link, unsigned int i);
+/** fwd_drop_rest() - The same for a frame whose first segments are delivered. */
+bool fwd_drop_rest(struct fwd_worker *w, const struct dest *d, unsigned int frame,
+		   enum stats_tx_drop reason);
+
+/** fwd_wire_len() - Bytes of frame @i on a wire; of its segments, if it is to be segmented. */
+uint32_t fwd_wire_len(struct fwd_worker *w, unsigned int i);
+
+/** fwd_exceeds() - Is frame @i longer on a wire than @limit bytes? Two VLAN tags at most do not count. Source: 802.1Q-2018, annex G.2.2. */
+bool fwd_exceeds(struct fwd_worker *w, unsigned int i, uint32_t limit);
 
 /** fwd_full() - @d has no buffers for @frame: hold the source (true) or drop (false). */
 bool fwd_full(struct fwd_worker *w, const struct dest *d, unsigned int frame,

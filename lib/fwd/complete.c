@@ -15,59 +15,128 @@ static void dest_truncate(struct fwd_worker *w, struct dest *d)
 {
 	while (d->n > 0 && d->list[d->n - 1] >= w->cut)
 		d->n--;
-	while (d->n_outs > 0 && w->out_frame[d->first_out + d->n_outs - 1] >= w->cut) {
-		uint32_t last = d->first_out + --d->n_outs;
-		unsigned int frame = w->out_frame[last];
+	while (d->n_outs > 0) {
+		uint32_t last = d->first_out + d->n_outs - 1;
+		unsigned int frame = w->out_frame[last] & OUT_FRAME;
 
+		if (frame < w->cut)
+			break;
+		d->n_outs--;
 		if (d->queue != NULL)
 			continue;
-		if (w->src_ring == NULL && w->outs[last].mbuf == w->mbufs[frame])
+		if (fwd_from_nic(w) && w->outs[last].mbuf == w->mbufs[frame])
 			w->gone &= ~(1u << frame);
 		else
 			rte_pktmbuf_free(w->outs[last].mbuf);
 	}
 }
 
-/* Count what is delivered by the first @n outs of @d: a frame may have several. */
-static void count_tx(const struct fwd_worker *w, const struct dest *d, struct stats_port *s,
-		     uint32_t n)
+/* Of one copy: what became of what its frame left undone. */
+static void count_duty(const struct fwd_worker *w, const struct dest *d, struct stats_port *s,
+		       unsigned int frame)
 {
-	uint64_t frames = 0, bytes = 0;
-	int before = -1;
+	const struct vring_net_hdr *o = fwd_load(w, frame);
+	bool tso;
 
-	if (likely(d->plain && n == w->n)) { // the whole burst, added up once: 1 % at 64 bytes
-		stats_inc(&s->tx_frames, n);
-		stats_inc(&s->tx_bytes, w->common.bytes);
+	if (o == NULL || (o->flags & VRING_HDR_NEEDS_CSUM) == 0)
 		return;
+	tso = o->gso_type != VRING_GSO_NONE;
+	switch (fwd_duty(o, d->link->tx_offloads)) {
+	case FWD_PASS:
+		stats_inc(tso ? &s->tx_tso_passed : &s->tx_csum_passed, 1);
+		break;
+	case FWD_FILL:
+		stats_inc(&s->tx_csum_filled, 1);
+		break;
+	case FWD_CUT:
+		stats_inc(&s->tx_tso_cut, 1);
+		break;
 	}
-	for (uint32_t i = d->first_out; i < d->first_out + n; i++) {
-		if (w->out_frame[i] == before)
+}
+
+/* Bytes of a frame in out @i of @d; of the part of it that is there. */
+static uint32_t out_bytes(const struct fwd_worker *w, const struct dest *d, uint32_t i)
+{
+	const struct vring_chain *f = &w->frames[w->out_frame[i] & OUT_FRAME];
+
+	if (d->queue != NULL)
+		return w->outs[i].elem.len -
+		       ((w->out_frame[i] & OUT_MORE) != 0 ? 0u : d->queue->ring.hdr_len);
+	return RTE_MIN(f->len, w->outs[i].mbuf->pkt_len); // which may be padded
+}
+
+/* What is delivered by the outs of a destination. */
+struct tally {
+	uint64_t frames;
+	uint64_t bytes;
+};
+
+/* Add up the outs of @d: a frame may have several buffers, and become several frames. Counts what
+ * became of offloads. */
+static struct tally tally_up(const struct fwd_worker *w, const struct dest *d, struct stats_port *s)
+{
+	struct tally t = {0};
+	unsigned int before = FWD_BURST;
+	uint64_t copies = 0;
+
+	if (likely(d->plain &&
+		   d->n_outs == w->n)) // the whole burst, added up once: 1 % at 64 bytes
+		return (struct tally){.frames = w->n, .bytes = w->common.bytes};
+	for (uint32_t i = d->first_out; i < d->first_out + d->n_outs; i++) {
+		unsigned int frame = w->out_frame[i] & OUT_FRAME;
+
+		t.frames += (w->out_frame[i] & OUT_MORE) == 0;
+		t.bytes += out_bytes(w, d, i);
+		if (frame == before)
 			continue;
-		before = w->out_frame[i];
-		frames++;
-		bytes += w->frames[before].len;
+		before = frame;
+		copies++;
+		count_duty(w, d, s, frame);
 	}
-	stats_inc(&s->tx_frames, frames);
-	stats_inc(&s->tx_bytes, bytes);
+	stats_inc(&s->tx_segments, t.frames - copies);
+	return t;
+}
+
+static void count_tx(struct stats_port *s, const struct tally *t)
+{
+	stats_inc(&s->tx_frames, t->frames);
+	stats_inc(&s->tx_bytes, t->bytes);
 }
 
 /* Take the frame at @i, which the device refuses to send, out of the outs. */
-static void outs_refuse(struct fwd_worker *w, struct dest *d, uint32_t i, struct stats_port *s)
+static void outs_refuse(struct fwd_worker *w, struct dest *d, uint32_t i, struct tally *t)
 {
 	uint32_t at = d->first_out + i, behind = d->n_outs - i - 1;
 
+	t->frames--;
+	t->bytes -= out_bytes(w, d, at);
 	rte_pktmbuf_free(w->outs[at].mbuf);
 	memmove(&w->outs[at], &w->outs[at + 1], behind * sizeof(w->outs[0]));
 	memmove(&w->out_frame[at], &w->out_frame[at + 1], behind * sizeof(w->out_frame[0]));
 	d->n_outs--;
-	stats_inc(&s->tx_drop[STATS_TX_REFUSED], 1);
+}
+
+static uint32_t burst_send(const struct dest *d, struct rte_mbuf **mbufs)
+{
+	uint32_t sent = 0;
+
+	while (sent < d->n_outs) {
+		uint16_t now = rte_eth_tx_burst(d->link->eth, d->txq, mbufs + sent,
+						(uint16_t)(d->n_outs - sent));
+
+		if (now == 0)
+			break;
+		sent += now;
+	}
+	return sent;
 }
 
 static void publish_eth(struct fwd_worker *w, struct dest *d, struct stats_port *s)
 {
 	struct rte_mbuf **mbufs = (struct rte_mbuf **)(w->outs + d->first_out);
+	struct tally t = tally_up(w, d, s);
 	rte_spinlock_t *lock = NULL;
-	uint32_t sent = 0, fit = 0;
+	uint32_t sent, fit = 0;
 
 	// fewer queues than workers: they take turns
 	if (d->link->n_txq < w->n_workers)
@@ -78,24 +147,22 @@ static void publish_eth(struct fwd_worker *w, struct dest *d, struct stats_port 
 	while (fit < d->n_outs) {
 		fit += rte_eth_tx_prepare(d->link->eth, d->txq, mbufs + fit,
 					  (uint16_t)(d->n_outs - fit));
-		if (fit < d->n_outs)
-			outs_refuse(w, d, fit, s);
-	}
-	while (sent < d->n_outs) {
-		uint16_t now = rte_eth_tx_burst(d->link->eth, d->txq, mbufs + sent,
-						(uint16_t)(d->n_outs - sent));
-
-		if (now == 0)
+		if (fit == d->n_outs)
 			break;
-		sent += now;
+		outs_refuse(w, d, fit, &t);
+		stats_inc(&s->tx_drop[STATS_TX_REFUSED], 1);
 	}
+	sent = burst_send(d, mbufs);
 	if (lock != NULL)
 		rte_spinlock_unlock(lock);
-	count_tx(w, d, s, sent);
 	if (sent < d->n_outs) {
+		t.frames -= d->n_outs - sent;
+		for (uint32_t i = sent; i < d->n_outs; i++)
+			t.bytes -= out_bytes(w, d, d->first_out + i);
 		stats_inc(&s->tx_drop[STATS_TX_FULL], d->n_outs - sent);
 		rte_pktmbuf_free_bulk(mbufs + sent, d->n_outs - sent);
 	}
+	count_tx(s, &t);
 }
 
 static void count_rx(struct fwd_worker *w)
@@ -103,7 +170,14 @@ static void count_rx(struct fwd_worker *w)
 	struct stats_port *s = fwd_counters(w, w->src->port);
 	uint64_t bytes = 0, unicast = 0, flooded = 0;
 
-	stats_inc(&s->rx_frames, w->cut);
+	if (unlikely(w->injected))
+		stats_inc(&s->rx_injected, w->cut);
+	else
+		stats_inc(&s->rx_frames, w->cut + w->coalesced);
+	if (unlikely(w->coalesced > 0)) {
+		stats_inc(&s->rx_coalesced, w->coalesced);
+		w->coalesced = 0;
+	}
 	if (likely(w->same && w->cut == w->n)) {
 		stats_inc(&s->rx_bytes, w->common.bytes);
 		if (likely(w->dst[0] < FWD_DST_ALL))
@@ -157,6 +231,7 @@ void fwd_complete(struct fwd_worker *w)
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
 		struct stats_port *s = fwd_counters(w, d->port);
+		struct tally t;
 
 		if (w->cut < w->n)
 			dest_truncate(w, d);
@@ -165,7 +240,8 @@ void fwd_complete(struct fwd_worker *w)
 			vring_complete(&d->queue->ring,
 				       (const struct vring_elem *)(w->outs + d->first_out),
 				       d->n_outs);
-			count_tx(w, d, s, d->n_outs);
+			t = tally_up(w, d, s);
+			count_tx(s, &t);
 		} else if (d->link != NULL) {
 			publish_eth(w, d, s);
 		}
@@ -173,12 +249,15 @@ void fwd_complete(struct fwd_worker *w)
 	for (uint32_t i = 0; i < w->n_drops; i++) {
 		const struct drop *drop = &w->drops[i];
 
-		if (drop->frame < w->cut)
-			stats_inc(
-				&fwd_counters(w, w->dests[drop->dest].port)->tx_drop[drop->reason],
-				1);
+		struct stats_port *s = fwd_counters(w, w->dests[drop->dest].port);
+
+		if (drop->frame >= w->cut)
+			continue;
+		stats_inc(&s->tx_drop[drop->reason], 1);
+		if (drop->rest) // beside those that were delivered
+			stats_inc(&s->tx_segments, 1);
 	}
 	count_rx(w);
-	if (w->src_ring == NULL)
+	if (fwd_from_nic(w))
 		mbufs_free(w);
 }

@@ -5,9 +5,12 @@
  */
 
 #include "burst.h"
+#include "copy.h"
 
 #include <rte_cycles.h>
 #include <rte_ether.h>
+
+#define TCP_HDR_MAX 60
 
 bool fwd_crowded(struct fwd_worker *w, unsigned int frame)
 {
@@ -29,19 +32,60 @@ bool fwd_drop(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 	return true;
 }
 
-bool fwd_mtu_ok(const struct fwd_worker *w, const struct port_link *link, unsigned int i)
+bool fwd_drop_rest(struct fwd_worker *w, const struct dest *d, unsigned int frame,
+		   enum stats_tx_drop reason)
+{
+	if (!fwd_drop(w, d, frame, reason))
+		return false;
+	w->drops[w->n_drops - 1].rest = true;
+	return true;
+}
+
+struct frame_head fwd_head(struct fwd_worker *w, unsigned int i)
+{
+	const struct vring_chain *f = &w->frames[i];
+	uint32_t n = RTE_MIN(f->len, (uint32_t)FWD_HEAD);
+
+	if ((w->headed >> i & 1) == 0) {
+		memcpy(w->heads[i], w->snaps[i], FWD_SNAP);
+		if (n > FWD_SNAP)
+			copy_part(w->heads[i] + FWD_SNAP, f, w->segs, FWD_SNAP, n - FWD_SNAP);
+		w->headed |= 1u << i;
+	}
+	return (struct frame_head){.b = w->heads[i], .n = n};
+}
+
+uint32_t fwd_wire_len(struct fwd_worker *w, unsigned int i)
+{
+	const struct vring_net_hdr *o = fwd_load(w, i);
+	uint32_t len = w->frames[i].len, tcp = TCP_HDR_MAX, segment;
+	struct frame_head head;
+
+	if (o == NULL || o->gso_type == VRING_GSO_NONE)
+		return len;
+	head = fwd_head(w, i);
+	if (o->csum_start + 13u <= head.n)
+		tcp = (head.b[o->csum_start + 12] >> 4) * 4u;
+	segment = o->csum_start + tcp + o->gso_size;
+	return RTE_MIN(len, segment);
+}
+
+bool fwd_exceeds(struct fwd_worker *w, unsigned int i, uint32_t limit)
 {
 	const uint8_t *type = w->snaps[i] + 2 * RTE_ETHER_ADDR_LEN;
-	uint32_t limit = link->mtu_frame;
+	uint32_t len;
 
+	if (likely(w->frames[i].len <= limit))
+		return false;
+	len = fwd_wire_len(w, i);
 	for (unsigned int tags = 0; tags < 2; tags++, type += sizeof(struct rte_vlan_hdr)) {
-		unsigned int tpid = type[0] << 8 | type[1];
+		unsigned int tpid = (unsigned int)type[0] << 8 | type[1];
 
 		if (tpid != RTE_ETHER_TYPE_VLAN && tpid != RTE_ETHER_TYPE_QINQ)
 			break;
 		limit += sizeof(struct rte_vlan_hdr);
 	}
-	return w->frames[i].len <= limit;
+	return len > limit;
 }
 
 /* May @port hold sources back, or did it do so too long already in this interval? */

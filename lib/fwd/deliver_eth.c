@@ -5,56 +5,19 @@
  */
 
 #include "burst.h"
-#include "copy.h"
+#include "mbuf.h"
 
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
-#define FRAME_MIN 60  /* without the checksum */
-#define LEND_MIN  512 /* mbufs a pool must have left for its own port before others hold them */
+#define LEND_MIN 512 /* mbufs a pool must have left for its own port before others hold them */
 
-/* Source: 802.3-2018, 4.2.3.3; and devices stop a queue for a shorter one. */
-static void pad(struct rte_mbuf *m, uint32_t len)
+/* Does frame @i leave something undone that it may not? */
+static bool is_loaded(const struct fwd_worker *w, unsigned int i)
 {
-	memset(rte_pktmbuf_mtod_offset(m, uint8_t *, len), 0, FRAME_MIN - len);
-	m->data_len = FRAME_MIN;
-	m->pkt_len = FRAME_MIN;
-}
+	const struct vring_net_hdr *o = fwd_load(w, i);
 
-/* Fill a chain of mbufs with a frame longer than one holds. Return: NULL when the pool is empty. */
-static struct rte_mbuf *mbuf_chain(const struct fwd_worker *w, struct rte_mempool *pool,
-				   unsigned int frame)
-{
-	const struct vring_chain *f = &w->frames[frame];
-	struct vring_seg segs[1 + VRING_FRAME_MAX / 1024];
-	struct out_place at = {.segs = segs};
-	struct rte_mbuf *head = NULL, *last = NULL;
-	uint32_t left = f->len;
-
-	while (left > 0) {
-		struct rte_mbuf *m = at.n_segs < RTE_DIM(segs) ? rte_pktmbuf_alloc(pool) : NULL;
-		uint16_t len;
-
-		if (m == NULL) {
-			rte_pktmbuf_free(head);
-			return NULL;
-		}
-		len = (uint16_t)RTE_MIN(left, (uint32_t)rte_pktmbuf_tailroom(m));
-		m->data_len = len;
-		segs[at.n_segs++] = (struct vring_seg){.addr = rte_pktmbuf_mtod(m, uint8_t *),
-						       .len = len};
-		if (head == NULL) {
-			head = m;
-		} else {
-			last->next = m;
-			head->nb_segs++;
-		}
-		last = m;
-		left -= len;
-	}
-	head->pkt_len = f->len;
-	out_frame(&at, f, w->segs, w->snaps[frame]);
-	return head;
+	return o != NULL && (o->flags & VRING_HDR_NEEDS_CSUM) != 0;
 }
 
 /*
@@ -77,7 +40,8 @@ static unsigned int mbufs_fill(struct fwd_worker *w, const struct dest *d, unsig
 	};
 	unsigned int max = RTE_MIN(d->n - k, FWD_OUTS - w->n_outs), n = 0;
 
-	while (n < max && list[n] < w->cut && w->frames[list[n]].len <= longest)
+	while (n < max && list[n] < w->cut && w->frames[list[n]].len <= longest &&
+	       !is_loaded(w, list[n]))
 		n++;
 	if (n == 0 || rte_pktmbuf_alloc_bulk(d->port->pool, mbufs, n) != 0)
 		return 0;
@@ -91,8 +55,8 @@ static unsigned int mbufs_fill(struct fwd_worker *w, const struct dest *d, unsig
 	run.n = n;
 	w->kernels->copy_run(&run);
 	for (unsigned int i = 0; i < n; i++)
-		if (unlikely(w->frames[list[i]].len < FRAME_MIN))
-			pad(mbufs[i], w->frames[list[i]].len);
+		if (unlikely(w->frames[list[i]].len < MBUF_FRAME_MIN))
+			mbuf_pad(mbufs[i], w->frames[list[i]].len);
 	memcpy(&w->out_frame[w->n_outs], list, n);
 	w->n_outs += n;
 	return n;
@@ -105,16 +69,22 @@ static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool
 	const struct vring_chain *f = &w->frames[frame];
 	struct rte_mbuf *m;
 
-	if (f->len + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(pool))
-		return mbuf_chain(w, pool, frame);
+	if (f->len + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(pool)) {
+		struct mbuf_room r;
+
+		if (!mbuf_room_get(pool, f->len, &r))
+			return NULL;
+		out_frame(&r.at, f, w->segs, fwd_snap(w, frame));
+		return r.head;
+	}
 	m = rte_pktmbuf_alloc(pool);
 	if (m == NULL)
 		return NULL;
 	m->data_len = (uint16_t)f->len;
 	m->pkt_len = f->len;
 	w->kernels->copy_frame(rte_pktmbuf_mtod(m, uint8_t *), f, w->segs, w->snaps[frame]);
-	if (f->len < FRAME_MIN)
-		pad(m, f->len);
+	if (f->len < MBUF_FRAME_MIN)
+		mbuf_pad(m, f->len);
 	return m;
 }
 
@@ -130,7 +100,7 @@ static struct rte_mbuf *mbuf_for(struct fwd_worker *w, const struct dest *d, uns
 {
 	struct rte_mbuf *m;
 
-	if (w->src_ring != NULL)
+	if (!fwd_from_nic(w))
 		return mbuf_fill(w, d->port->pool, frame);
 	m = w->mbufs[frame];
 	// The first NIC gets the mbuf itself, unless others hold so many in their transmit rings
@@ -162,32 +132,35 @@ static bool deliver_frame(struct fwd_worker *w, struct dest *d, unsigned int i, 
 	return true;
 }
 
+/* One frame of the list. Return: false: the burst ends here. */
+static bool deliver_any(struct fwd_worker *w, struct dest *d, unsigned int i, bool may_lend)
+{
+	uint32_t room = rte_pktmbuf_data_room_size(d->port->pool) - RTE_PKTMBUF_HEADROOM;
+	bool loaded = is_loaded(w, i);
+	bool cut = loaded && fwd_duty(&w->offloads[i], d->link->tx_offloads) == FWD_CUT;
+
+	if (fwd_exceeds(w, i, d->link->mtu_frame))
+		return fwd_drop(w, d, i, STATS_TX_MTU);
+	if (fwd_wire_len(w, i) > d->link->max_frame ||
+	    (w->frames[i].len > room && !d->link->eth_multi_seg && !cut))
+		return fwd_drop(w, d, i, STATS_TX_TOO_LONG);
+	return loaded ? fwd_deliver_eth_load(w, d, i) : deliver_frame(w, d, i, may_lend);
+}
+
 void fwd_deliver_eth(struct fwd_worker *w, struct dest *d)
 {
 	uint32_t room = rte_pktmbuf_data_room_size(d->port->pool) - RTE_PKTMBUF_HEADROOM;
-	uint32_t longest = d->link->max_frame, mtu = d->link->mtu_frame;
-	bool may_lend = w->src_ring == NULL && pool_has(w->src->port->pool, LEND_MIN);
+	bool may_lend = fwd_from_nic(w) && pool_has(w->src->port->pool, LEND_MIN);
+	uint32_t longest = RTE_MIN(d->link->max_frame, d->link->mtu_frame);
 	unsigned int k = 0;
 
+	longest = RTE_MIN(room, longest);
+	d->plain = w->loads == 0;
 	while (k < d->n && d->list[k] < w->cut) {
-		unsigned int i = d->list[k];
-		uint32_t len = w->frames[i].len;
-		unsigned int done = 0;
+		unsigned int done = fwd_from_nic(w) ? 0 : mbufs_fill(w, d, k, longest);
 
-		if (w->src_ring != NULL)
-			done = mbufs_fill(w, d, k, RTE_MIN(room, RTE_MIN(longest, mtu)));
 		k += done;
-		if (done > 0)
-			continue;
-		k++;
-		if (len > mtu && !fwd_mtu_ok(w, d->link, i)) {
-			if (!fwd_drop(w, d, i, STATS_TX_MTU))
-				break;
-		} else if (len > longest || (len > room && !d->link->eth_multi_seg)) {
-			if (!fwd_drop(w, d, i, STATS_TX_TOO_LONG))
-				break;
-		} else if (!deliver_frame(w, d, i, may_lend)) {
+		if (done == 0 && !deliver_any(w, d, d->list[k++], may_lend))
 			break;
-		}
 	}
 }

@@ -13,9 +13,10 @@
 
 #define HDR_NUM_BUFFERS 10 /* offset in struct virtio_net_hdr: virtio 1.2, 5.1.6 */
 
-/* Buffers that were taken for one frame, in pieces. */
+/* Buffers that were taken for one frame or segment, in pieces. */
 struct room {
 	unsigned int frame;
+	uint32_t need; /* bytes, header included */
 	uint16_t n_chains;
 	uint16_t n_segs; /* in out_segs */
 };
@@ -26,17 +27,18 @@ struct delivery {
 	struct dest *d;
 	struct vring_queue *vr;
 	struct vring_cursor cur;
+	uint32_t apart;     /* a bit a frame: is looked at by itself */
 	uint32_t small_len; /* of the next chain, when it was too small and cannot be joined with
-			     * others: no longer frame has to try it again */
+			     * others: nothing longer has to try it again */
 };
 
-/* Take one chain, or as many as the frame needs if the driver can join them, at @at. Return: 0;
+/* Take one chain, or as many as are needed if the driver can join them, at @at. Return: 0;
  * -EAGAIN with @at where nothing was available; -EMSGSIZE (does not fit and never will),
  * -ENOBUFS (more pieces than out_segs holds), -EOVERFLOW (outs is used up), -EPROTO. */
 static int room_take(struct delivery *v, struct room *room, struct vring_cursor *at)
 {
 	struct fwd_worker *w = v->w;
-	uint32_t left = w->frames[room->frame].len + v->vr->hdr_len;
+	uint32_t left = room->need;
 	unsigned int slots = 0;
 
 	if (left > v->small_len)
@@ -61,7 +63,7 @@ static int room_take(struct delivery *v, struct room *room, struct vring_cursor 
 		}
 		if (out == FWD_OUTS)
 			return -EOVERFLOW;
-		w->out_frame[out] = (uint8_t)room->frame;
+		w->out_frame[out] = (uint8_t)(room->frame | (room->n_chains > 0 ? OUT_MORE : 0));
 		w->outs[out].elem = (struct vring_elem){
 			.len = RTE_MIN(c.len, left), .id = c.id, .slots = c.slots};
 		left -= RTE_MIN(c.len, left);
@@ -72,21 +74,42 @@ static int room_take(struct delivery *v, struct room *room, struct vring_cursor 
 	return 0;
 }
 
-static void room_fill(struct fwd_worker *w, const struct room *room, uint8_t hdr_len)
+/* Append the virtio-net header. @o: what is left to the receiver; NULL: nothing, all zeros.
+ * Source: virtio 1.2, 5.1.6.4.1. */
+static void header_write(const struct delivery *v, struct out_place *at,
+			 const struct vring_net_hdr *o, uint16_t n_buffers)
 {
-	struct out_place at = {.segs = w->out_segs, .n_segs = room->n_segs};
-	// no offloads are negotiated: virtio 1.2, 5.1.6.4.1 asks for zeros
-	uint8_t hdr[12] = {0};
+	uint8_t hdr[VRING_HDR_MAX] = {0};
 
-	memcpy(hdr + HDR_NUM_BUFFERS, &room->n_chains, sizeof(room->n_chains));
-	out_write(&at, hdr, hdr_len);
-	out_frame(&at, &w->frames[room->frame], w->segs, w->snaps[room->frame]);
+	if (o != NULL && (v->d->link->tx_offloads & PORT_OL_CSUM) != 0)
+		memcpy(hdr, o, sizeof(*o));
+	memcpy(hdr + HDR_NUM_BUFFERS, &n_buffers, sizeof(n_buffers));
+	out_write(at, hdr, v->vr->hdr_len, NULL);
 }
 
-/* A frame that room_take() had no room for. Return: false: the burst ends here. */
-static bool room_missing(struct delivery *v, unsigned int frame, int why,
-			 const struct vring_cursor *at)
+/* Write a frame that is not to be cut, header first. */
+static void frame_write(const struct delivery *v, struct out_place *at, unsigned int frame,
+			uint16_t n_buffers)
 {
+	const struct vring_net_hdr *o = fwd_load(v->w, frame);
+	const struct vring_chain *f = &v->w->frames[frame];
+	struct frame_head head = fwd_snap(v->w, frame);
+
+	if (o != NULL && fwd_duty(o, v->d->link->tx_offloads) == FWD_FILL) {
+		header_write(v, at, NULL, n_buffers);
+		out_fill(at, f, v->w->segs, head, o, v->w->kernels);
+	} else {
+		header_write(v, at, o, n_buffers);
+		out_frame(at, f, v->w->segs, head);
+	}
+}
+
+/* A frame that room_take() had no room for; of its segments @some are delivered. Return: false: the
+ * burst ends here. */
+static bool room_missing(struct delivery *v, unsigned int frame, int why,
+			 const struct vring_cursor *at, bool some)
+{
+	enum stats_tx_drop reason = STATS_TX_TOO_LONG;
 	struct fwd_worker *w = v->w;
 	struct dest *d = v->d;
 
@@ -94,36 +117,141 @@ static bool room_missing(struct delivery *v, unsigned int frame, int why,
 	case -EAGAIN:
 		if (fwd_full(w, d, frame, at))
 			return false;
-		return fwd_drop(w, d, frame, STATS_TX_FULL);
+		reason = STATS_TX_FULL;
+		break;
 	case -EPROTO:
 		port_fault_note(d->port, d->queue->index, v->vr->fault);
-		return fwd_drop(w, d, frame, STATS_TX_FAULTED);
+		reason = STATS_TX_FAULTED;
+		break;
 	case -EOVERFLOW:
 		if (fwd_crowded(w, frame))
 			return false;
-		return fwd_drop(w, d, frame, STATS_TX_TOO_LONG); // alone it takes too many buffers
+		break; // alone it takes too many buffers
 	default:
-		return fwd_drop(w, d, frame, STATS_TX_TOO_LONG);
+		break;
 	}
+	return some ? fwd_drop_rest(w, d, frame, reason) : fwd_drop(w, d, frame, reason);
+}
+
+/* Segments into a flat buffer each, as many as there are such buffers. Return: how many. */
+static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, unsigned int frame,
+				  const struct vring_net_hdr *o)
+{
+	struct fwd_worker *w = v->w;
+	struct fwd_cut *c = &w->segments;
+	uint32_t need[FWD_BURST];
+	uint8_t *addrs[FWD_BURST];
+	unsigned int n = RTE_MIN(cut_count(c), (uint32_t)FWD_BURST);
+
+	n = RTE_MIN(n, FWD_OUTS - w->n_outs);
+	if (n == 0)
+		return 0;
+	for (unsigned int k = 0; k < n; k++)
+		need[k] = cut_len(c, k) + v->vr->hdr_len;
+	n = vring_take_flat(v->vr, at, need, n, addrs, &w->outs[w->n_outs].elem);
+	for (unsigned int k = 0; k < n; k++) {
+		struct vring_seg seg = {.addr = addrs[k], .len = need[k]};
+		struct out_place to = {.segs = &seg, .n_segs = 1};
+
+		header_write(v, &to, o, 1);
+		cut_segment(c, &to, o != NULL);
+	}
+	memset(&w->out_frame[w->n_outs], (int)frame, n);
+	w->n_outs += n;
+	return n;
+}
+
+/* The next segment, whatever buffers it takes. Return: as room_take(). */
+static int segment_any(struct delivery *v, struct vring_cursor *at, unsigned int frame,
+		       const struct vring_net_hdr *o)
+{
+	struct fwd_worker *w = v->w;
+	struct room room = {.frame = frame, .need = cut_len(&w->segments, 0) + v->vr->hdr_len};
+	struct out_place to = {.segs = w->out_segs};
+	int ret = room_take(v, &room, at);
+
+	if (ret != 0)
+		return ret;
+	to.n_segs = room.n_segs;
+	header_write(v, &to, o, room.n_chains);
+	cut_segment(&w->segments, &to, o != NULL);
+	w->n_outs += room.n_chains;
+	return 0;
+}
+
+/* A frame as segments. They are delivered all, unless its sender is not to wait: then as many as
+ * there is room for. Return: false: the burst ends here. */
+static bool deliver_cut(struct delivery *v, unsigned int frame)
+{
+	struct fwd_worker *w = v->w;
+	struct fwd_cut *c = &w->segments;
+	const struct vring_net_hdr *o = &w->offloads[frame];
+	struct vring_net_hdr left = {.flags = VRING_HDR_NEEDS_CSUM,
+				     .csum_start = o->csum_start,
+				     .csum_offset = o->csum_offset};
+	const struct vring_net_hdr *leave = (v->d->link->tx_offloads & PORT_OL_CSUM) != 0 ? &left
+											  : NULL;
+	struct vring_cursor at = v->cur, missing;
+	uint32_t first = w->n_outs;
+
+	c->kernels = w->kernels;
+	if (!cut_begin(c, &w->frames[frame], w->segs, fwd_head(w, frame), o))
+		return fwd_drop(w, v->d, frame, STATS_TX_BAD_OFFLOAD);
+	while (cut_more(c)) {
+		int ret;
+
+		if (segments_flat(v, &at, frame, leave) > 0)
+			continue;
+		missing = at;
+		ret = segment_any(v, &missing, frame, leave);
+		if (ret == 0) {
+			at = missing;
+			continue;
+		}
+		if (!room_missing(v, frame, ret, &missing, w->n_outs > first)) {
+			w->n_outs = first; // none of it
+			return false;
+		}
+		break;
+	}
+	v->cur = at;
+	return true;
 }
 
 /* One frame, whatever it takes. Return: false: the burst ends here. */
 static bool deliver_frame(struct delivery *v, unsigned int frame)
 {
+	struct fwd_worker *w = v->w;
+	const struct vring_net_hdr *o = fwd_load(w, frame);
+	struct room room = {.frame = frame, .need = w->frames[frame].len + v->vr->hdr_len};
+	struct out_place to = {.segs = w->out_segs};
 	struct vring_cursor at = v->cur;
-	struct room room = {.frame = frame};
 	int ret;
 
-	if (v->w->frames[frame].len > v->d->link->mtu_frame && !fwd_mtu_ok(v->w, v->d->link, frame))
-		return fwd_drop(v->w, v->d, frame, STATS_TX_MTU);
+	if (fwd_exceeds(w, frame, v->d->link->mtu_frame))
+		return fwd_drop(w, v->d, frame, STATS_TX_MTU);
+	if (o != NULL && fwd_duty(o, v->d->link->tx_offloads) == FWD_CUT)
+		return deliver_cut(v, frame);
 	ret = room_take(v, &room, &at);
 	if (ret != 0)
-		return room_missing(v, frame, ret, &at);
-	room_fill(v->w, &room, v->vr->hdr_len);
-	v->w->n_outs += room.n_chains;
+		return room_missing(v, frame, ret, &at, false);
+	to.n_segs = room.n_segs;
+	frame_write(v, &to, frame, room.n_chains);
+	w->n_outs += room.n_chains;
 	v->small_len = UINT32_MAX;
 	v->cur = at;
 	return true;
+}
+
+/* Frames of which some leave something undone, each into its flat buffer. */
+static void copy_loaded(const struct delivery *v, const struct fwd_run *run, const uint32_t *need)
+{
+	for (unsigned int k = 0; k < run->n; k++) {
+		struct vring_seg seg = {.addr = run->addrs[k], .len = need[k]};
+		struct out_place to = {.segs = &seg, .n_segs = 1};
+
+		frame_write(v, &to, run->list[k], 1);
+	}
 }
 
 /* As many of the frames in @list as go into one flat buffer each. Return: how many. */
@@ -148,7 +276,10 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 	if (n == 0)
 		return 0;
 	run.n = n;
-	w->kernels->copy_run(&run);
+	if (likely(w->loads == 0))
+		w->kernels->copy_run(&run);
+	else
+		copy_loaded(v, &run, need);
 	memcpy(&w->out_frame[w->n_outs], list, n);
 	w->n_outs += n;
 	v->small_len = UINT32_MAX;
@@ -165,19 +296,41 @@ static unsigned int list_length(const struct fwd_worker *w, const struct dest *d
 	return n;
 }
 
-/* Bytes that each frame takes. Return: is none of them longer than the MTU lets pass? */
-static bool needs_fill(const struct fwd_worker *w, const struct dest *d, unsigned int n,
-		       uint32_t *need)
+/* Bytes that each frame takes; and which cannot be part of a run. */
+static void needs_fill(struct delivery *v, unsigned int n, uint32_t *need)
 {
-	uint32_t hdr_len = d->queue->ring.hdr_len, longest = 0;
+	uint32_t hdr_len = v->vr->hdr_len, longest = 0;
+	const struct port_link *link = v->d->link;
+	struct fwd_worker *w = v->w;
+	const uint8_t *list = v->d->list;
 
 	for (unsigned int k = 0; k < n; k++) {
-		uint32_t len = w->frames[d->list[k]].len;
+		uint32_t len = w->frames[list[k]].len;
 
 		need[k] = len + hdr_len;
 		longest = RTE_MAX(longest, len);
 	}
-	return longest <= d->link->mtu_frame;
+	if (likely(longest <= link->mtu_frame && w->loads == 0))
+		return;
+	for (unsigned int k = 0; k < n; k++) {
+		const struct vring_net_hdr *o = fwd_load(w, list[k]);
+
+		if (fwd_exceeds(w, list[k], link->mtu_frame) ||
+		    (o != NULL && fwd_duty(o, link->tx_offloads) == FWD_CUT))
+			v->apart |= 1u << list[k];
+	}
+}
+
+/* Frames of the list from @k on that can be one run. */
+static unsigned int run_length(const struct delivery *v, unsigned int k, unsigned int n)
+{
+	unsigned int run = 0;
+
+	if (likely(v->apart == 0))
+		return n - k;
+	while (k + run < n && (v->apart >> v->d->list[k + run] & 1) == 0)
+		run++;
+	return run;
 }
 
 void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
@@ -191,14 +344,12 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 	};
 	unsigned int n = list_length(w, d), k = 0;
 	uint32_t need[FWD_BURST];
-	bool all_pass;
 
 	vring_prefetch(v.vr, n); // without, 64-byte frames take 2 to 11 % more cycles
-	all_pass = needs_fill(w, d, n, need);
+	needs_fill(&v, n, need);
+	d->plain = w->loads == 0;
 	while (k < n) {
-		// frames among which some are too long are looked at one by one
-		unsigned int run = all_pass ? n - k
-					    : w->frames[d->list[k]].len <= d->link->mtu_frame;
+		unsigned int run = run_length(&v, k, n);
 		unsigned int done = run > 0 ? deliver_run(&v, d->list + k, need + k, run) : 0;
 
 		k += done;

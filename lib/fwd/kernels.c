@@ -43,10 +43,17 @@ static __attribute__((noinline)) void snapshot_pieces(uint8_t *snap, const struc
 	memset(snap + have, 0, FWD_SNAP - have);
 }
 
-static struct fwd_common snapshot(const struct vring_chain *frames, const struct vring_seg *segs,
-				  unsigned int n, uint8_t (*snaps)[FWD_SNAP], uint64_t *keys)
+/* A header's first 8 bytes: all that a finished frame's is looked at for. */
+static inline uint64_t header_begin(const uint8_t *hdr)
 {
-	uint32_t bytes = 0, shortest = UINT32_MAX;
+	return __atomic_load_n((const u64 *)hdr, __ATOMIC_RELAXED);
+}
+
+static struct fwd_common snapshot(const struct fwd_private *to, const struct vring_chain *frames,
+				  const struct vring_seg *segs, unsigned int n)
+{
+	uint8_t(*snaps)[FWD_SNAP] = to->snaps;
+	uint32_t bytes = 0, shortest = UINT32_MAX, loads = 0;
 	uint64_t first = 0, differ = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
@@ -61,12 +68,23 @@ static struct fwd_common snapshot(const struct vring_chain *frames, const struct
 			shortest = f->n_segs == 0 ? 0 : len < shortest ? len : shortest;
 		}
 		key = *(const u64 *)snaps[i] & KEY_MASK; // mac_addr_key() in one load
-		keys[i] = key;
+		to->keys[i] = key;
+		if (__builtin_expect(f->hdr != NULL, 1)) {
+			uint64_t begin = header_begin(f->hdr);
+
+			// flags and gso_type
+			if (__builtin_expect((begin & 0xffff) != 0, 0)) {
+				memcpy(&to->offloads[i], &begin, 8);
+				to->offloads[i].csum_offset = *(const u16 *)(f->hdr + 8);
+				loads |= 1u << i;
+			}
+		}
 		first = i == 0 ? key : first;
 		differ |= key ^ first;
 		bytes += len;
 	}
-	return (struct fwd_common){.differ = differ, .bytes = bytes, .shortest = shortest};
+	return (struct fwd_common){
+		.differ = differ, .bytes = bytes, .shortest = shortest, .loads = loads};
 }
 
 /* Bytes behind the snapshot. Nothing in front of @src is read: what was judged stays as it was.
@@ -95,13 +113,48 @@ static inline void copy(uint8_t *dst, const struct vring_chain *f, const struct 
 	if (__builtin_expect(f->n_segs == 1, 1))
 		move_rest(dst + FWD_SNAP, f->addr + FWD_SNAP, f->len - FWD_SNAP);
 	else
-		copy_pieces(dst + FWD_SNAP, f, segs, FWD_SNAP);
+		copy_part(dst + FWD_SNAP, f, segs, FWD_SNAP, f->len - FWD_SNAP);
 }
 
 static void copy_frame(uint8_t *dst, const struct vring_chain *f, const struct vring_seg *segs,
 		       const uint8_t *snap)
 {
 	copy(dst, f, segs, snap);
+}
+
+typedef uint32_t vec32 __attribute__((vector_size(FWD_VEC), may_alias));
+
+/* In each lane two sums of 16-bit words, which cannot wrap within 65,536 of them. */
+static uint16_t copy_sum(uint8_t *dst, const uint8_t *src, uint32_t len)
+{
+	vec32 low = {0}, high = {0};
+	uint64_t sum = 0;
+
+	for (; len >= FWD_VEC; len -= FWD_VEC, src += FWD_VEC, dst += FWD_VEC) {
+		vec bytes = *(const vec *)src;
+		vec32 words = (vec32)bytes;
+
+		*(vec *)dst = bytes;
+		low += words & 0xffff;
+		high += words >> 16;
+	}
+	for (unsigned int i = 0; i < FWD_VEC / sizeof(uint32_t); i++)
+		sum += (uint64_t)low[i] + high[i];
+	for (; len >= 2; len -= 2, src += 2, dst += 2) {
+		uint16_t word = *(const u16 *)src;
+
+		*(u16 *)dst = word;
+		sum += word;
+	}
+	if (len > 0) {
+		uint8_t byte = __atomic_load_n(src, __ATOMIC_RELAXED);
+
+		*dst = byte;
+		sum += byte;
+	}
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
 }
 
 static inline __attribute__((always_inline)) void copy_all(const struct fwd_run *r,
@@ -111,7 +164,7 @@ static inline __attribute__((always_inline)) void copy_all(const struct fwd_run 
 		unsigned int i = r->list[k];
 		uint8_t *dst = r->addrs[k];
 
-		// no offloads are negotiated: virtio 1.2, 5.1.6.4.1 asks for zeros, and one buffer
+		// finished frames: virtio 1.2, 5.1.6.4.1 asks for zeros, and one buffer
 		if (hdr_len >= 10)
 			*(u64 *)dst = 0;
 		if (hdr_len == 12)
@@ -137,4 +190,5 @@ const struct fwd_kernels FWD_KERNELS = {
 	.snapshot = snapshot,
 	.copy_run = copy_run,
 	.copy_frame = copy_frame,
+	.copy_sum = copy_sum,
 };

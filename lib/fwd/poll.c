@@ -81,11 +81,14 @@ static void forward_eth(struct fwd_worker *w)
 		w->n -= cut;
 		w->dead >>= cut;
 		w->gone >>= cut;
+		w->loads >>= cut;
+		w->headed = 0;
 		memmove(w->frames, w->frames + cut, w->n * sizeof(w->frames[0]));
 		memmove(w->keys, w->keys + cut, w->n * sizeof(w->keys[0]));
 		memmove(w->reason, w->reason + cut, w->n * sizeof(w->reason[0]));
 		memmove(w->mbufs, w->mbufs + cut, w->n * sizeof(w->mbufs[0]));
 		memmove(w->snaps, w->snaps + cut, w->n * sizeof(w->snaps[0]));
+		memmove(w->offloads, w->offloads + cut, w->n * sizeof(w->offloads[0]));
 		w->common.bytes = 0;
 		for (unsigned int i = 0; i < w->n; i++)
 			w->common.bytes += w->frames[i].len;

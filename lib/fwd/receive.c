@@ -23,6 +23,20 @@ static void receive_vring(struct fwd_worker *w)
 				w->src_ring->fault);
 }
 
+/* Judge what headers say that is left undone. */
+static void loads_judge(struct fwd_worker *w)
+{
+	for (uint32_t rest = w->common.loads; rest != 0; rest &= rest - 1) {
+		unsigned int i = (unsigned int)__builtin_ctz(rest);
+		struct vring_net_hdr *o = &w->offloads[i];
+
+		if (!fwd_offload_ok(o, w->frames[i].len, w->src_link->rx_offloads))
+			kill_frame(w, i, STATS_RX_BAD_OFFLOAD);
+		else if (o->flags != 0)
+			w->loads |= 1u << i;
+	}
+}
+
 /* Frames of a virtqueue that are dropped unseen. */
 static void refuse_vring(struct fwd_worker *w)
 {
@@ -64,6 +78,18 @@ static bool view_mbuf(struct fwd_worker *w, struct vring_chain *f, struct rte_mb
 	return true;
 }
 
+/* What the NIC found out. Source: virtio 1.2, 5.1.6.4.1, DATA_VALID. */
+static void load_mbuf(struct fwd_worker *w, unsigned int i)
+{
+	uint64_t flags = w->mbufs[i]->ol_flags;
+
+	if ((flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
+	    (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD)
+		return;
+	w->offloads[i] = (struct vring_net_hdr){.flags = VRING_HDR_DATA_VALID};
+	w->loads |= 1u << i;
+}
+
 static void receive_eth(struct fwd_worker *w)
 {
 	unsigned int used = 0;
@@ -71,22 +97,31 @@ static void receive_eth(struct fwd_worker *w)
 	w->n = rte_eth_rx_burst(w->src_link->eth, w->src->queue, w->mbufs, FWD_BURST);
 	for (unsigned int i = 0; i < w->n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(w->mbufs[i], void *));
-	for (unsigned int i = 0; i < w->n; i++)
+	for (unsigned int i = 0; i < w->n; i++) {
 		if (!view_mbuf(w, &w->frames[i], w->mbufs[i], &used))
 			kill_frame(w, i, STATS_RX_TOO_LONG);
+		else if (w->src_link->rx_offloads != 0)
+			load_mbuf(w, i);
+	}
 }
 
 void fwd_receive(struct fwd_worker *w)
 {
+	const struct fwd_private to = {.snaps = w->snaps, .keys = w->keys, .offloads = w->offloads};
+
 	w->dead = 0;
 	w->gone = 0;
+	w->loads = 0;
+	w->headed = 0;
 	if (w->src_ring != NULL)
 		receive_vring(w);
 	else
 		receive_eth(w);
 	if (w->n == 0)
 		return;
-	w->common = w->kernels->snapshot(w->frames, w->segs, w->n, w->snaps, w->keys);
+	w->common = w->kernels->snapshot(&to, w->frames, w->segs, w->n);
+	if (unlikely(w->common.loads != 0))
+		loads_judge(w);
 	if (w->src_ring != NULL &&
 	    unlikely(w->common.shortest == 0 || w->src_link->rxq[w->src->queue]->discard))
 		refuse_vring(w);

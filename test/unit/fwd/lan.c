@@ -205,7 +205,8 @@ bool lan_send(struct lan *lan, unsigned int from, const uint8_t *frame, uint32_t
 	if (g->tx.n_free < (shape == LAN_WHOLE ? 1 : LAN_PIECES))
 		return false;
 	memcpy(at, frame, len);
-	memset(at - 12, 0x77, 12); // the sender's header is not passed on
+	memset(at - 12, 0x77, 12); // nothing of the header of a finished frame is passed on
+	memset(at - 12, 0, 2);     // flags, gso_type
 	assert_true(drv_post(&g->tx, p, lay(p, DRV_DATA + used, len + 12, shape), DRV_DIRECT) >= 0);
 	g->n_sent++;
 	return true;

@@ -141,7 +141,8 @@ static uint8_t (*snapshot_check(const struct fwd_kernels *k, const struct view *
 
 	view_fill(v, frame);
 	memset(snap_area.end - FWD_SNAP - GUARD, 0xa5, GUARD + FWD_SNAP);
-	common = k->snapshot(&v->chain, v->segs, 1, snaps, &key);
+	common = k->snapshot(&(struct fwd_private){.snaps = snaps, .keys = &key}, &v->chain,
+			     v->segs, 1);
 	snap_model(want, &want_key, frame, len);
 	if (memcmp(snaps[0], want, FWD_SNAP) != 0 || key != want_key)
 		fail_msg("%s: snapshot of %u bytes in %u pieces, the first of %u", k->name, len,
@@ -388,6 +389,7 @@ static void bursts(void **state)
 {
 	const struct fwd_kernels *k = kernels_of(state);
 	static struct burst b;
+	const struct fwd_private burst_private = {.snaps = b.snaps, .keys = b.keys};
 
 	for (unsigned int round = 0; round < 3000; round++) {
 		unsigned int n = 1 + round % BURST, odd = (unsigned int)(random_next() % n);
@@ -399,7 +401,7 @@ static void bursts(void **state)
 		if (round % 3 == 2)
 			b.frames[odd] = (struct vring_chain){.len = 0};
 		memset(b.snaps, 0xa5, sizeof(b.snaps));
-		got = k->snapshot(b.frames, b.segs, n, b.snaps, b.keys);
+		got = k->snapshot(&burst_private, b.frames, b.segs, n);
 		common_model(&b, n, &want);
 		assert_int_equal(got.differ, want.differ);
 		assert_int_equal(got.bytes, want.bytes);
@@ -413,12 +415,76 @@ static void bursts(void **state)
 	}
 }
 
+/* Headers are kept of those frames that leave something undone, and of no other. */
+static void loads(void **state)
+{
+	const struct fwd_kernels *k = kernels_of(state);
+	static struct burst b;
+	static uint8_t hdrs[BURST][12];
+	struct vring_net_hdr offloads[BURST];
+	const struct fwd_private to_loads = {
+		.snaps = b.snaps, .keys = b.keys, .offloads = offloads};
+
+	for (unsigned int round = 0; round < 500; round++) {
+		uint32_t want = 0;
+		struct fwd_common got;
+
+		burst_make(&b, BURST, false);
+		memset(offloads, 0xa5, sizeof(offloads));
+		for (unsigned int i = 0; i < BURST; i++) {
+			for (unsigned int j = 0; j < 12; j++)
+				hdrs[i][j] = (uint8_t)random_next();
+			if (random_next() % 3 != 0)
+				hdrs[i][0] = hdrs[i][1] = 0;
+			b.frames[i].hdr = random_next() % 4 == 0 ? NULL : hdrs[i];
+			if (b.frames[i].hdr != NULL && (hdrs[i][0] | hdrs[i][1]) != 0)
+				want |= 1u << i;
+		}
+		got = k->snapshot(&to_loads, b.frames, b.segs, BURST);
+		assert_int_equal(got.loads, want);
+		for (unsigned int i = 0; i < BURST; i++) {
+			uint8_t none[sizeof(offloads[0])];
+
+			memset(none, 0xa5, sizeof(none));
+			assert_memory_equal(&offloads[i], want >> i & 1 ? hdrs[i] : none,
+					    sizeof(none));
+		}
+	}
+}
+
+/* Copied and summed, as RFC 1071 says it, up to the last byte in front of a forbidden page. */
+static void copy_sum(void **state)
+{
+	const struct fwd_kernels *k = kernels_of(state);
+
+	for (uint32_t len = 0; len <= LONGEST; len += len < 300 ? 1 : 1 + len / 7) {
+		uint8_t *src = frame + random_next() % 64, *dst = to.end - len;
+		uint64_t want = 0;
+		uint16_t got;
+
+		if (len > LONGEST - 64)
+			break;
+		if (len % 5 == 0)
+			memset(src, 0xff, len); // the largest sums
+		memset(dst - 8, 0xa5, 8);
+		got = k->copy_sum(dst, src, len);
+		for (uint32_t i = 0; i < len; i++)
+			want += (uint64_t)src[i] << (i % 2 * 8);
+		while (want >> 16 != 0)
+			want = (want & 0xffff) + (want >> 16);
+		if (got != want || memcmp(dst, src, len) != 0 || dst[-1] != 0xa5)
+			fail_msg("%s: %u bytes: sum %#x, not %#x", k->name, len, got,
+				 (unsigned int)want);
+	}
+}
+
 /* Some frames of a burst, in another order, each to where its buffer is. */
 static void runs(void **state)
 {
 	static const unsigned int headers[] = {0, 10, 12};
 	const struct fwd_kernels *k = kernels_of(state);
 	static struct burst b;
+	const struct fwd_private burst_private = {.snaps = b.snaps, .keys = b.keys};
 
 	for (unsigned int round = 0; round < 300; round++) {
 		unsigned int hdr_len = headers[round % 3], n = 0;
@@ -427,7 +493,7 @@ static void runs(void **state)
 		uint8_t list[BURST], *addrs[BURST], *p = to.begin, hdr[12];
 
 		burst_make(&b, BURST, false);
-		(void)k->snapshot(b.frames, b.segs, BURST, b.snaps, b.keys);
+		(void)k->snapshot(&burst_private, b.frames, b.segs, BURST);
 		memset(to.begin, 0xa5, (size_t)(to.end - to.begin));
 		for (unsigned int i = BURST; i-- > 0;) {
 			if (random_next() % 2 == 0)
@@ -471,8 +537,9 @@ static void best(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(snapshots), EACH(copies), EACH(long_copies),      EACH(alignments),
-		EACH(bursts),    EACH(runs),   cmocka_unit_test(best),
+		EACH(snapshots),  EACH(copies),   EACH(long_copies),
+		EACH(alignments), EACH(bursts),   EACH(runs),
+		EACH(loads),      EACH(copy_sum), cmocka_unit_test(best),
 	};
 
 	return cmocka_run_group_tests(tests, areas_make, NULL);
