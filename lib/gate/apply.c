@@ -42,10 +42,10 @@ bool gate_extents_inside(const struct gate_mem_table *mem, const struct gate_vri
 void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg *reply)
 {
 	if (request == GATE_GET_FEATURES) {
-		reply->payload.u64 &= GATE_FEATURES_OFFERED;
+		reply->payload.u64 &= dev->may_offer;
 		dev->offered = reply->payload.u64;
 	} else if (request == GATE_GET_PROTOCOL_FEATURES) {
-		reply->payload.u64 &= GATE_PROTOCOL_FEATURES_OFFERED;
+		reply->payload.u64 &= dev->may_offer_protocol;
 	}
 }
 

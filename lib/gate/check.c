@@ -115,7 +115,7 @@ static enum gate_verdict check_protocol_features(const struct gate_device *dev,
 {
 	if (!(dev->offered & GATE_F_PROTOCOL_FEATURES))
 		return refuse(why, "protocol features set before features were asked for");
-	if (msg->payload.u64 & ~GATE_PROTOCOL_FEATURES_OFFERED)
+	if (msg->payload.u64 & ~dev->may_offer_protocol)
 		return refuse(why, "protocol features that were not offered");
 	return GATE_PASS;
 }

@@ -306,6 +306,8 @@ int gate_port_add(struct gate *gate, const struct gate_port_params *params, stru
 	port->path = strdup(params->path);
 	port->is_client = params->client;
 	port->max_rings = (uint16_t)(2 * params->max_pairs);
+	port->features = params->features;
+	port->protocol_features = params->protocol_features;
 	port->ops = params->ops;
 	port->user = params->user;
 	if (port->name == NULL || port->path == NULL) {

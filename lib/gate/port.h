@@ -19,6 +19,8 @@ struct gate_port {
 	char *path;                    /* owned */
 	bool is_client;
 	uint16_t max_rings;
+	uint64_t features;          /* that may be offered */
+	uint64_t protocol_features; /* likewise */
 	const struct gate_ops *ops;
 	void *user; /* for ops */
 

@@ -55,8 +55,8 @@ static int on_leg_open(void *user, struct err *err)
 			       "%u front-ends are connected, which is all that librte_vhost's fd "
 			       "table holds; close one first",
 			       max);
-	fd = leg_open(&vp->leg, vp->impl.port.id, GATE_FEATURES_OFFERED,
-		      GATE_PROTOCOL_FEATURES_OFFERED, err);
+	fd = leg_open(&vp->leg, vp->impl.port.id, vp->features_offered,
+		      vp->protocol_features_offered, err);
 	if (fd >= 0)
 		atomic_fetch_add_explicit(&env->n_legs, 1, memory_order_relaxed);
 	return fd;
@@ -347,6 +347,8 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 	vp->memory_node = -1;
 	vp->n_rings = n_rings;
 	vp->mtu = params->mtu;
+	vp->features_offered = vhost_features_offered(params);
+	vp->protocol_features_offered = GATE_PROTOCOL_FEATURES_OFFERED;
 	for (uint16_t i = 0; i < n_rings; i++)
 		vp->rings[i] = (struct vhost_ring){.call_fd = -1, .kick_fd = -1};
 	vp->gate_params = (struct gate_port_params){
@@ -354,6 +356,8 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 		.path = params->path,
 		.client = params->client,
 		.max_pairs = params->queues,
+		.features = vp->features_offered,
+		.protocol_features = vp->protocol_features_offered,
 		.uid = params->uid,
 		.gid = params->gid,
 		.perms = params->perms,

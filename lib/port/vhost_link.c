@@ -163,6 +163,8 @@ int vhost_link_build(const struct vhost_port *vp, const struct gate_device *dev,
 	link->mergeable = (dev->features & GATE_F_MRG_RXBUF) != 0;
 	link->max_frame = VRING_FRAME_MAX;
 	link->mtu_frame = port_mtu_frame(vp->mtu);
+	link->rx_offloads = vhost_rx_offloads(dev->features);
+	link->tx_offloads = vhost_tx_offloads(dev->features);
 	for (uint16_t i = 0; i < vp->n_rings; i++) {
 		ret = queue_add(vp, dev, i, mem, link, err);
 		if (ret != 0) {

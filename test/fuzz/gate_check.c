@@ -119,9 +119,9 @@ static void look_at_ring(const struct gate_device *dev, unsigned int i)
 
 static void look_at_device(const struct gate_device *dev)
 {
-	MUST((dev->offered & ~GATE_FEATURES_OFFERED) == 0);
+	MUST((dev->offered & ~dev->may_offer) == 0);
 	MUST((dev->features & ~dev->offered) == 0);
-	MUST((dev->protocol_features & ~GATE_PROTOCOL_FEATURES_OFFERED) == 0);
+	MUST((dev->protocol_features & ~dev->may_offer_protocol) == 0);
 	MUST(dev->has_features || dev->features == 0);
 	if (dev->has_memory)
 		look_at_memory(&dev->mem);
@@ -204,6 +204,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!take(&in, &pairs, 1))
 		return 0;
 	dev.max_rings = (uint16_t)(2 * (pairs % 128 + 1));
+	dev.may_offer = GATE_FEATURES_OFFERED;
+	dev.may_offer_protocol = GATE_PROTOCOL_FEATURES_OFFERED;
 	for (;;) {
 		const char *why = NULL;
 

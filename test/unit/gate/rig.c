@@ -269,6 +269,8 @@ static void on_loop_add(void *user)
 		.path = rig->path,
 		.client = rig->port != NULL, // what rig_up() left there
 		.max_pairs = 2,
+		.features = GATE_FEATURES_OFFERED,
+		.protocol_features = GATE_PROTOCOL_FEATURES_OFFERED,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 		.perms = 0660,

@@ -38,7 +38,7 @@ enum gate_verdict gate_check(const struct gate_device *dev, const struct gate_ms
 
 /**
  * gate_mask_reply() - Rewrite the library's answer to @request before the front-end sees it:
- * features and protocol features are masked with what the switch offers (GET_FEATURES also sets
+ * features and protocol features are masked with what the port may offer (GET_FEATURES also sets
  * dev->offered); everything else is left alone.
  */
 void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg *reply);

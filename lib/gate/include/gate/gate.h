@@ -61,6 +61,8 @@ struct gate_port_params {
 	const char *path;           /* at most 107 bytes; copied */
 	bool client;                /* connect instead of listen; retried every 200 ms */
 	uint16_t max_pairs;         /* queue pairs offered, 1 to 128 */
+	uint64_t features;          /* that may be offered: GATE_F_ */
+	uint64_t protocol_features; /* that may be offered: GATE_PF_ */
 	uid_t uid;                  /* of the socket file; (uid_t)-1 = leave */
 	gid_t gid;                  /* (gid_t)-1 = leave */
 	mode_t perms;               /* of the socket file */

@@ -108,11 +108,14 @@ struct gate_ring {
 	uint32_t restarts; /* counts the starts since the connection: a new one clears a fault */
 };
 
-/* What the messages so far made of the device. Built by gate_apply() only. */
+/* A device: what the port lends to it, set when the session begins, and what the messages so far
+ * made of it, built by gate_apply() and gate_mask_reply() only. */
 struct gate_device {
-	uint64_t offered;           /* feature bits that GET_FEATURES answered (after masking) */
-	uint64_t features;          /* SET_FEATURES */
-	uint64_t protocol_features; /* SET_PROTOCOL_FEATURES */
+	uint64_t may_offer;          /* feature bits; the library's answer is masked with them */
+	uint64_t may_offer_protocol; /* protocol feature bits, likewise */
+	uint64_t offered;            /* feature bits that GET_FEATURES answered (after masking) */
+	uint64_t features;           /* SET_FEATURES */
+	uint64_t protocol_features;  /* SET_PROTOCOL_FEATURES */
 	bool has_features;
 	bool has_owner;
 	bool has_memory;           /* a SET_MEM_TABLE has succeeded */
@@ -123,7 +126,15 @@ struct gate_device {
 };
 
 /* Feature bits used here. Source: virtio 1.2, 5.1.3 and 6. */
+#define GATE_F_CSUM              (1ULL << 0)
+#define GATE_F_GUEST_CSUM        (1ULL << 1)
 #define GATE_F_MTU               (1ULL << 3)
+#define GATE_F_GUEST_TSO4        (1ULL << 7)
+#define GATE_F_GUEST_TSO6        (1ULL << 8)
+#define GATE_F_GUEST_ECN         (1ULL << 9)
+#define GATE_F_HOST_TSO4         (1ULL << 11)
+#define GATE_F_HOST_TSO6         (1ULL << 12)
+#define GATE_F_HOST_ECN          (1ULL << 13)
 #define GATE_F_MRG_RXBUF         (1ULL << 15)
 #define GATE_F_CTRL_VQ           (1ULL << 17)
 #define GATE_F_CTRL_RX           (1ULL << 18)
@@ -142,8 +153,8 @@ struct gate_device {
 #define GATE_PF_NET_MTU   (1ULL << 4)
 #define GATE_PF_STATUS    (1ULL << 16)
 
-/* What this switch offers; the library's own answer is masked with these. doc/limits.md says why
- * the others are missing. */
+/* What every port offers: a port's own offer (struct gate_port_params) has these and what it was
+ * configured for. doc/limits.md says why the others are missing. */
 #define GATE_FEATURES_OFFERED                                                                      \
 	(GATE_F_MTU | GATE_F_MRG_RXBUF | GATE_F_CTRL_VQ | GATE_F_CTRL_RX | GATE_F_GUEST_ANNOUNCE | \
 	 GATE_F_MQ | GATE_F_ANY_LAYOUT | GATE_F_INDIRECT_DESC | GATE_F_EVENT_IDX |                 \
