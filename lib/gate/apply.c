@@ -86,6 +86,7 @@ static void apply_reset_owner(struct gate_device *dev)
 {
 	dev->features = 0;
 	dev->protocol_features = 0;
+	dev->mtu = 0;
 	dev->has_features = false;
 	dev->has_owner = false;
 	dev->has_memory = false;
@@ -176,6 +177,9 @@ void gate_apply(struct gate_device *dev, const struct gate_msg *msg)
 		break;
 	case GATE_SET_VRING_ENABLE:
 		dev->rings[p->state.index].enabled = p->state.num != 0;
+		break;
+	case GATE_NET_SET_MTU:
+		dev->mtu = (uint32_t)p->u64;
 		break;
 	default: // nothing that is remembered
 		break;

@@ -251,7 +251,10 @@ static enum gate_verdict check_mtu(const struct gate_device *dev, const struct g
 	if (!(dev->offered & GATE_F_MTU))
 		return refuse(why, "needs a feature that was not negotiated");
 	if (msg->payload.u64 < MTU_MIN || msg->payload.u64 > MTU_MAX)
-		return refuse(why, "an MTU outside 68 to 65535");
+		return refuse(why, "an MTU outside 68 to 65535; change the front-end's host_mtu=");
+	if (dev->mtu_max != 0 && msg->payload.u64 > dev->mtu_max)
+		return refuse(why, "an MTU above the port's mtu=; raise that, or lower the "
+				   "front-end's host_mtu=");
 	return GATE_PASS;
 }
 
@@ -339,6 +342,7 @@ static const struct request_row rows[] = {
 	[GATE_NET_SET_MTU] = {.name = "NET_SET_MTU",
 			      .size = 8,
 			      .need_pf = GATE_PF_NET_MTU,
+			      .pass = GATE_PASS_QUIESCE, // links carry it
 			      .content = check_mtu},
 	[GATE_SET_STATUS] = {.name = "SET_STATUS",
 			     .size = 8,

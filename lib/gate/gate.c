@@ -308,6 +308,7 @@ int gate_port_add(struct gate *gate, const struct gate_port_params *params, stru
 	port->max_rings = (uint16_t)(2 * params->max_pairs);
 	port->features = params->features;
 	port->protocol_features = params->protocol_features;
+	port->mtu = params->mtu;
 	port->ops = params->ops;
 	port->user = params->user;
 	if (port->name == NULL || port->path == NULL) {

@@ -21,6 +21,7 @@ struct gate_port {
 	uint16_t max_rings;
 	uint64_t features;          /* that may be offered */
 	uint64_t protocol_features; /* likewise */
+	uint32_t mtu;               /* 0 = any */
 	const struct gate_ops *ops;
 	void *user; /* for ops */
 

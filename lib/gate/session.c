@@ -515,6 +515,7 @@ int gate_session_create(struct gate_port *port, int fd, struct gate_session **ou
 	s->dev.max_rings = port->max_rings;
 	s->dev.may_offer = port->features;
 	s->dev.may_offer_protocol = port->protocol_features;
+	s->dev.mtu_max = port->mtu;
 	s->leg_fd = port->ops->leg_open(port->user, err);
 	if (s->leg_fd < 0) {
 		ret = s->leg_fd;

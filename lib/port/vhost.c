@@ -358,6 +358,7 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 		.max_pairs = params->queues,
 		.features = vp->features_offered,
 		.protocol_features = vp->protocol_features_offered,
+		.mtu = params->mtu,
 		.uid = params->uid,
 		.gid = params->gid,
 		.perms = params->perms,

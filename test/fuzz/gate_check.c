@@ -21,6 +21,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LIB_FAILS 0x80
+#define WITH_MTU  0x80 /* in the first byte: the port has an MTU of its own */
 
 #define MUST(cond)                                                                                 \
 	do {                                                                                       \
@@ -123,6 +124,8 @@ static void look_at_device(const struct gate_device *dev)
 	MUST((dev->features & ~dev->offered) == 0);
 	MUST((dev->protocol_features & ~dev->may_offer_protocol) == 0);
 	MUST(dev->has_features || dev->features == 0);
+	MUST(dev->mtu == 0 || (dev->mtu >= 68 && dev->mtu <= 65535));
+	MUST(dev->mtu_max == 0 || dev->mtu <= dev->mtu_max);
 	if (dev->has_memory)
 		look_at_memory(&dev->mem);
 	else
@@ -205,6 +208,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	dev.max_rings = (uint16_t)(2 * (pairs % 128 + 1));
 	dev.may_offer = GATE_FEATURES_OFFERED;
+	dev.mtu_max = pairs & WITH_MTU ? 1500 : 0;
 	dev.may_offer_protocol = GATE_PROTOCOL_FEATURES_OFFERED;
 	for (;;) {
 		const char *why = NULL;

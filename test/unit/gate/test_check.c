@@ -211,10 +211,10 @@ static const struct row rows[] = {
 
 	// MTU: the protocol feature is what counts
 	{ASKED, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, REFUSE, "not negotiated"},
-	{PROTO, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, PASS, NULL},
-	{LEGACY, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, PASS, NULL},
-	{SPLIT, GATE_NET_SET_MTU, U64, 68, 0, 0, 0, 0, PASS, NULL},
-	{SPLIT, GATE_NET_SET_MTU, U64, 65535, 0, 0, 0, 0, PASS, NULL},
+	{PROTO, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, QUIESCE, NULL},
+	{LEGACY, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, QUIESCE, NULL},
+	{SPLIT, GATE_NET_SET_MTU, U64, 68, 0, 0, 0, 0, QUIESCE, NULL},
+	{SPLIT, GATE_NET_SET_MTU, U64, 65535, 0, 0, 0, 0, QUIESCE, NULL},
 	{SPLIT, GATE_NET_SET_MTU, U64, 0, 0, 0, 0, 0, REFUSE, "MTU"},
 	{SPLIT, GATE_NET_SET_MTU, U64, 67, 0, 0, 0, 0, REFUSE, "MTU"},
 	{SPLIT, GATE_NET_SET_MTU, U64, 65536, 0, 0, 0, 0, REFUSE, "MTU"},
@@ -237,6 +237,32 @@ static void every_row_gets_its_verdict(void **state)
 
 		device_at(rows[i].stage, &dev);
 		expect(&dev, &msg, rows[i].n_fds, rows[i].verdict, rows[i].why, i);
+	}
+}
+
+static void a_port_with_an_mtu_takes_none_above(void **state)
+{
+	const struct {
+		uint32_t port;
+		uint64_t asked;
+		enum gate_verdict verdict;
+	} mtus[] = {
+		{1500, 1500, QUIESCE},  {1500, 68, QUIESCE},
+		{1500, 1501, REFUSE},   {1500, 65535, REFUSE},
+		{1500, 67, REFUSE},     {68, 68, QUIESCE},
+		{68, 69, REFUSE},       {65535, 65535, QUIESCE},
+		{65535, 65536, REFUSE}, {1500, 1500 | 1ull << 32, REFUSE},
+	};
+	struct gate_device dev;
+
+	(void)state;
+	device_at(STARTED, &dev);
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		struct gate_msg msg = msg_u64(GATE_NET_SET_MTU, mtus[i].asked);
+
+		dev.mtu_max = mtus[i].port;
+		expect(&dev, &msg, 0, mtus[i].verdict, mtus[i].verdict == REFUSE ? "mtu=" : NULL,
+		       i);
 	}
 }
 
@@ -467,6 +493,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_gets_its_verdict),
+		cmocka_unit_test(a_port_with_an_mtu_takes_none_above),
 		cmocka_unit_test(every_size_but_the_right_one_is_turned_down),
 		cmocka_unit_test(logging_needs_its_feature),
 		cmocka_unit_test(ring_flags_are_refused),

@@ -113,9 +113,11 @@ struct gate_ring {
 struct gate_device {
 	uint64_t may_offer;          /* feature bits; the library's answer is masked with them */
 	uint64_t may_offer_protocol; /* protocol feature bits, likewise */
+	uint32_t mtu_max;            /* of the port; 0 = no limit */
 	uint64_t offered;            /* feature bits that GET_FEATURES answered (after masking) */
 	uint64_t features;           /* SET_FEATURES */
 	uint64_t protocol_features;  /* SET_PROTOCOL_FEATURES */
+	uint32_t mtu;               /* NET_SET_MTU; 0 = not set. Counts once MTU is negotiated */
 	bool has_features;
 	bool has_owner;
 	bool has_memory;           /* a SET_MEM_TABLE has succeeded */
