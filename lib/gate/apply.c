@@ -42,11 +42,21 @@ bool gate_extents_inside(const struct gate_mem_table *mem, const struct gate_vri
 void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg *reply)
 {
 	if (request == GATE_GET_FEATURES) {
-		reply->payload.u64 &= dev->may_offer;
+		reply->payload.u64 = (reply->payload.u64 & dev->may_offer & ~GATE_F_OWN) |
+				     (dev->may_offer & GATE_F_OWN);
 		dev->offered = reply->payload.u64;
 	} else if (request == GATE_GET_PROTOCOL_FEATURES) {
-		reply->payload.u64 &= dev->may_offer_protocol;
+		reply->payload.u64 = (reply->payload.u64 & dev->may_offer_protocol & ~GATE_PF_OWN) |
+				     (dev->may_offer_protocol & GATE_PF_OWN);
 	}
+}
+
+void gate_mask_request(struct gate_msg *msg)
+{
+	if (msg->hdr.request == GATE_SET_FEATURES)
+		msg->payload.u64 &= ~GATE_F_OWN;
+	else if (msg->hdr.request == GATE_SET_PROTOCOL_FEATURES)
+		msg->payload.u64 &= ~GATE_PF_OWN;
 }
 
 /* Forget how a ring is laid out; size and index of a split ring mean nothing to a packed one. */

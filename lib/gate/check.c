@@ -54,6 +54,7 @@ struct request_row {
 	bool has_reply;         /* answered by other than an acknowledgement */
 	bool needs_features;    /* SET_FEATURES must have come: it says what the payload means */
 	bool needs_stopped;     /* refused while that ring is started */
+	bool is_config;         /* as many bytes follow on @size as they say */
 	content_fn *content;    /* the rest; NULL = there is none */
 };
 
@@ -266,6 +267,15 @@ static enum gate_verdict check_status(const struct gate_device *dev, const struc
 					      : refuse(why, "a device status above 255");
 }
 
+/* Legacy guests may write their MAC address; here the switch says which one it is. */
+static enum gate_verdict check_set_config(const struct gate_device *dev, const struct gate_msg *msg,
+					  const char **why)
+{
+	(void)dev;
+	(void)msg;
+	return refuse(why, "nothing in the configuration space is writable");
+}
+
 /* Source: QEMU, docs/interop/vhost-user.rst, "Front-end message types". */
 static const struct request_row rows[] = {
 	[GATE_GET_FEATURES] = {.name = "GET_FEATURES", .has_reply = true},
@@ -344,6 +354,17 @@ static const struct request_row rows[] = {
 			      .need_pf = GATE_PF_NET_MTU,
 			      .pass = GATE_PASS_QUIESCE, // links carry it
 			      .content = check_mtu},
+	[GATE_GET_CONFIG] = {.name = "GET_CONFIG",
+			     .size = GATE_CONFIG_HDR,
+			     .is_config = true,
+			     .need_pf = GATE_PF_CONFIG,
+			     .pass = GATE_ANSWER,
+			     .has_reply = true},
+	[GATE_SET_CONFIG] = {.name = "SET_CONFIG",
+			     .size = GATE_CONFIG_HDR,
+			     .is_config = true,
+			     .need_pf = GATE_PF_CONFIG,
+			     .content = check_set_config},
 	[GATE_SET_STATUS] = {.name = "SET_STATUS",
 			     .size = 8,
 			     .need_pf = GATE_PF_STATUS,
@@ -381,7 +402,7 @@ enum gate_verdict gate_check_header(const struct gate_hdr *hdr, const char **why
 		return close_for(why, "a reply where a request is due");
 	if (hdr->flags & ~(GATE_FLAG_VERSION | GATE_FLAG_NEED_REPLY))
 		return close_for(why, "unknown flags");
-	if (hdr->size > sizeof(union gate_payload))
+	if (hdr->size > GATE_PAYLOAD_MAX)
 		return close_for(why, "a payload larger than any request carries");
 	return GATE_PASS;
 }
@@ -407,6 +428,12 @@ static enum gate_verdict check_form(const struct request_row *row, const struct 
 				    unsigned int n_fds, const char **why)
 {
 	unsigned int wanted = row->fds == FDS_ONE;
+	uint32_t size = row->size;
+
+	// a size beyond what a message holds is its content's mistake, not its form's
+	if (row->is_config && msg->hdr.size >= GATE_CONFIG_HDR)
+		size += msg->payload.config.size < GATE_CONFIG_MAX ? msg->payload.config.size
+								   : GATE_CONFIG_MAX;
 
 	if (row->fds == FDS_PER_REGION) {
 		enum gate_verdict verdict = check_mem_table_size(msg, why);
@@ -414,9 +441,9 @@ static enum gate_verdict check_form(const struct request_row *row, const struct 
 		if (verdict != GATE_PASS)
 			return verdict;
 		wanted = msg->payload.mem.n_regions;
-	} else if (msg->hdr.size < row->size) {
+	} else if (msg->hdr.size < size) {
 		return refuse(why, "a payload too short");
-	} else if (msg->hdr.size > row->size) {
+	} else if (msg->hdr.size > size) {
 		return close_for(why, "a payload too long");
 	}
 	if (row->fds == FDS_UNLESS_NOFD)

@@ -309,6 +309,7 @@ int gate_port_add(struct gate *gate, const struct gate_port_params *params, stru
 	port->features = params->features;
 	port->protocol_features = params->protocol_features;
 	port->mtu = params->mtu;
+	memcpy(port->mac, params->mac, sizeof(port->mac));
 	port->ops = params->ops;
 	port->user = params->user;
 	if (port->name == NULL || port->path == NULL) {

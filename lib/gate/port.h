@@ -22,6 +22,7 @@ struct gate_port {
 	uint64_t features;          /* that may be offered */
 	uint64_t protocol_features; /* likewise */
 	uint32_t mtu;               /* 0 = any */
+	uint8_t mac[6];
 	const struct gate_ops *ops;
 	void *user; /* for ops */
 

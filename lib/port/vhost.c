@@ -55,8 +55,8 @@ static int on_leg_open(void *user, struct err *err)
 			       "%u front-ends are connected, which is all that librte_vhost's fd "
 			       "table holds; close one first",
 			       max);
-	fd = leg_open(&vp->leg, vp->impl.port.id, vp->features_offered,
-		      vp->protocol_features_offered, err);
+	fd = leg_open(&vp->leg, vp->impl.port.id, vp->features_offered & ~GATE_F_OWN,
+		      vp->protocol_features_offered & ~GATE_PF_OWN, err);
 	if (fd >= 0)
 		atomic_fetch_add_explicit(&env->n_legs, 1, memory_order_relaxed);
 	return fd;
@@ -348,7 +348,7 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 	vp->n_rings = n_rings;
 	vp->mtu = params->mtu;
 	vp->features_offered = vhost_features_offered(params);
-	vp->protocol_features_offered = GATE_PROTOCOL_FEATURES_OFFERED;
+	vp->protocol_features_offered = vhost_protocol_offered(params);
 	for (uint16_t i = 0; i < n_rings; i++)
 		vp->rings[i] = (struct vhost_ring){.call_fd = -1, .kick_fd = -1};
 	vp->gate_params = (struct gate_port_params){
@@ -365,6 +365,7 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 		.ops = &vhost_gate_ops,
 		.user = vp,
 	};
+	memcpy(vp->gate_params.mac, params->mac, sizeof(params->mac));
 	vp->gate_err = err;
 	ret = loop_call(env->session, gate_add, vp);
 	if (ret == 0)

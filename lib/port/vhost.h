@@ -55,8 +55,10 @@ void vhost_link_save(struct vhost_port *vp, const struct port_link *link);
 /** vhost_link_free() - NULL is fine. */
 void vhost_link_free(struct port_link *link);
 
-/** vhost_features_offered() - The feature bits that a port with these parameters offers. Pure. */
+/** vhost_features_offered(), vhost_protocol_offered() - The feature bits, and those of the protocol,
+ *  that a port with these parameters offers. Pure. */
 uint64_t vhost_features_offered(const struct port_vhost_params *params);
+uint64_t vhost_protocol_offered(const struct port_vhost_params *params);
 
 /**
  * vhost_rx_offloads(), vhost_tx_offloads() - PORT_OL_ bits of what negotiated @features let the

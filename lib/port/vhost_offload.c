@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The vswitchd authors
  *
- * Feature bits of virtio-net and the offloads that they stand for, both ways. Pure; any thread.
+ * Feature bits of virtio-net: what a port offers, and the offloads that bits stand for. Pure; any
+ * thread.
  * Source: virtio 1.2, 5.1.3.
  */
 
@@ -54,8 +55,17 @@ static uint8_t offloads_of(const struct offload_bits *bits, uint64_t features)
 
 uint64_t vhost_features_offered(const struct port_vhost_params *params)
 {
-	return GATE_FEATURES_OFFERED | features_of(&rx_bits, params->offloads) |
-	       features_of(&tx_bits, params->offloads);
+	uint64_t features = GATE_FEATURES_OFFERED | features_of(&rx_bits, params->offloads) |
+			    features_of(&tx_bits, params->offloads);
+
+	if (params->config)
+		features |= GATE_F_STATUS | (params->has_mac ? GATE_F_MAC : 0);
+	return features;
+}
+
+uint64_t vhost_protocol_offered(const struct port_vhost_params *params)
+{
+	return GATE_PROTOCOL_FEATURES_OFFERED | (params->config ? GATE_PF_CONFIG : 0);
 }
 
 uint8_t vhost_rx_offloads(uint64_t features)

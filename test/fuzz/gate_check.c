@@ -21,7 +21,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LIB_FAILS 0x80
-#define WITH_MTU  0x80 /* in the first byte: the port has an MTU of its own */
+#define WITH_ALL  0x80 /* in the first byte: the port has an MTU and a configuration space */
 
 #define MUST(cond)                                                                                 \
 	do {                                                                                       \
@@ -166,12 +166,42 @@ static void look_at_addresses(const struct gate_device *dev, const struct gate_v
 static void library_did(struct gate_device *dev, const struct gate_msg *msg)
 {
 	struct gate_msg reply = {.hdr = msg->hdr, .payload.u64 = UINT64_MAX};
+	struct gate_msg down = *msg;
+
+	// what it gets to see: never more than it offered
+	gate_mask_request(&down);
+	if (msg->hdr.request == GATE_SET_FEATURES)
+		MUST((down.payload.u64 & ~(dev->may_offer & ~GATE_F_OWN)) == 0);
+	else if (msg->hdr.request == GATE_SET_PROTOCOL_FEATURES)
+		MUST((down.payload.u64 & ~(dev->may_offer_protocol & ~GATE_PF_OWN)) == 0);
 
 	if (msg->hdr.request == GATE_SET_VRING_ADDR)
 		look_at_addresses(dev, &msg->payload.addr);
 	if (gate_request_has_reply(msg->hdr.request))
 		gate_mask_reply(dev, msg->hdr.request, &reply);
 	gate_apply(dev, msg);
+}
+
+/* The gate's own answer fits into what sends it, and tells what was asked for. */
+static void look_at_answer(const struct gate_device *dev, const struct gate_msg *msg)
+{
+	const struct gate_config *asked = &msg->payload.config;
+	struct gate_msg reply;
+
+	gate_answer(dev, msg, &reply);
+	MUST(reply.hdr.request == msg->hdr.request);
+	MUST(reply.hdr.size <= GATE_PAYLOAD_MAX);
+	if (msg->hdr.request != GATE_GET_CONFIG) {
+		MUST(reply.hdr.size == 8);
+		return;
+	}
+	MUST(dev->protocol_features & GATE_PF_CONFIG);
+	if (asked->size == 0 || (wide)asked->offset + asked->size > GATE_CONFIG_MAX) {
+		MUST(reply.hdr.size == 0);
+		return;
+	}
+	MUST(reply.hdr.size == msg->hdr.size);
+	MUST(memcmp(&reply.payload, &msg->payload, GATE_CONFIG_HDR) == 0);
 }
 
 /* Return: does the session go on? */
@@ -186,6 +216,8 @@ static bool judge(struct gate_device *dev, const struct gate_msg *msg, uint8_t f
 	MUST(memcmp(&before, dev, sizeof(before)) == 0);
 	MUST((why == untouched) == (passes || verdict == GATE_ANSWER));
 	MUST(why != NULL);
+	if (verdict == GATE_ANSWER)
+		look_at_answer(dev, msg);
 	if (!passes)
 		return verdict != GATE_CLOSE;
 	MUST(gate_request_name(msg->hdr.request) != NULL);
@@ -208,8 +240,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	dev.max_rings = (uint16_t)(2 * (pairs % 128 + 1));
 	dev.may_offer = GATE_FEATURES_OFFERED;
-	dev.mtu_max = pairs & WITH_MTU ? 1500 : 0;
 	dev.may_offer_protocol = GATE_PROTOCOL_FEATURES_OFFERED;
+	if (pairs & WITH_ALL) {
+		dev.may_offer |= GATE_F_OWN;
+		dev.may_offer_protocol |= GATE_PF_CONFIG;
+		dev.mtu_max = 1500;
+	}
 	for (;;) {
 		const char *why = NULL;
 

@@ -149,6 +149,8 @@ static void lib_event(void *user, uint32_t events)
 	// without this the library would not answer, and with it twice
 	must(msg.hdr.flags == (has_reply ? GATE_VERSION : GATE_VERSION | GATE_FLAG_NEED_REPLY));
 	note(rig, "lib %s fds %u", gate_request_name(msg.hdr.request), n_fds);
+	if (msg.hdr.request == GATE_SET_FEATURES || msg.hdr.request == GATE_SET_PROTOCOL_FEATURES)
+		rig->lib_saw |= msg.payload.u64;
 	if (msg.hdr.request == f.hang_up_at)
 		lib_hang_up(rig);
 	else if (msg.hdr.request != f.mute_request)
@@ -271,6 +273,7 @@ static void on_loop_add(void *user)
 		.max_pairs = 2,
 		.features = GATE_FEATURES_OFFERED,
 		.protocol_features = GATE_PROTOCOL_FEATURES_OFFERED,
+		.mac = RIG_MAC,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 		.perms = 0660,
@@ -280,6 +283,11 @@ static void on_loop_add(void *user)
 	struct err err = {0};
 	int ret;
 
+	if (rig->config) {
+		params.features |= GATE_F_OWN;
+		params.protocol_features |= GATE_PF_CONFIG;
+		params.mtu = 9000;
+	}
 	must(gate_create(rig->loop, &rig->gate) == 0);
 	ret = gate_port_add(rig->gate, &params, &rig->port, &err);
 	if (ret < 0)
@@ -287,9 +295,10 @@ static void on_loop_add(void *user)
 	must(ret == 0);
 }
 
-void rig_up(struct rig *rig, bool client)
+static void start(struct rig *rig, bool client, bool config)
 {
 	memset(rig, 0, sizeof(*rig));
+	rig->config = config;
 	rig->n_fds_before = count_fds();
 	rig->lib_fd = -1;
 	rig->fe_peek = -1;
@@ -303,6 +312,16 @@ void rig_up(struct rig *rig, bool client)
 	assert_int_equal(pthread_create(&rig->thread, NULL, loop_main, rig->loop), 0);
 	rig->port = client ? (struct gate_port *)rig : NULL;
 	assert_int_equal(loop_call(rig->loop, on_loop_add, rig), 0);
+}
+
+void rig_up(struct rig *rig, bool client)
+{
+	start(rig, client, false);
+}
+
+void rig_up_config(struct rig *rig)
+{
+	start(rig, false, true);
 }
 
 static void on_loop_destroy(void *user)
@@ -479,6 +498,20 @@ uint64_t fe_expect_reply(int fd, uint32_t request)
 	assert_int_equal(hdr.flags, GATE_VERSION | GATE_FLAG_REPLY);
 	assert_int_equal(hdr.size, 8);
 	return value;
+}
+
+uint32_t fe_expect_payload(int fd, uint32_t request, union gate_payload *payload)
+{
+	struct gate_hdr hdr;
+
+	assert_int_equal(recv(fd, &hdr, sizeof(hdr), MSG_WAITALL), sizeof(hdr));
+	assert_int_equal(hdr.request, request);
+	assert_int_equal(hdr.flags, GATE_VERSION | GATE_FLAG_REPLY);
+	assert_true(hdr.size <= GATE_PAYLOAD_MAX);
+	memset(payload, 0xee, sizeof(*payload));
+	if (hdr.size > 0)
+		assert_int_equal(recv(fd, payload, hdr.size, MSG_WAITALL), hdr.size);
+	return hdr.size;
 }
 
 void fe_expect_closed(int fd)

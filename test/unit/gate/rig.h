@@ -19,6 +19,10 @@
 #include <gate/gate.h>
 
 #define RIG_JOURNAL 4096
+#define RIG_MAC                                                                                    \
+	{                                                                                          \
+		0x52, 0x54, 0x00, 0x12, 0x34, 0x56                                                 \
+	}
 
 /* Why the fake library or the gate's user should fail, set before the message that meets it. */
 struct rig_faults {
@@ -38,6 +42,7 @@ struct rig {
 	struct gate *gate;
 	struct gate_port *port;
 	char dir[64], path[108];
+	bool config;      /* rig_up_config() */
 	int n_fds_before; /* open descriptors before anything of this was there */
 
 	// the loop's thread
@@ -45,6 +50,7 @@ struct rig {
 	struct loop_watch *lib_watch;
 	struct loop_timer *lib_timer;
 	struct gate_device last; /* as resume() saw it */
+	uint64_t lib_saw;        /* every bit that the library was told to set */
 	int fe_peek; /* the test's end: nothing must be readable at resume(); -1 = no check */
 	bool replied_early;
 
@@ -56,6 +62,8 @@ struct rig {
 
 /** rig_up() - A port in server or client mode; @client: rig->path is listened on by the test. */
 void rig_up(struct rig *rig, bool client);
+/** rig_up_config() - A server that offers a configuration space, with RIG_MAC and an MTU of 9000. */
+void rig_up_config(struct rig *rig);
 /** rig_down() - Also checks that no descriptor is left. */
 void rig_down(struct rig *rig);
 
@@ -80,6 +88,8 @@ void fe_send(int fd, const struct gate_msg *msg, unsigned int n_fds);
 void fe_send_part(int fd, const struct gate_msg *msg, size_t from, size_t to, unsigned int n_fds);
 /** fe_expect_reply() - The next reply is one to @request with 8 bytes. Return: those. */
 uint64_t fe_expect_reply(int fd, uint32_t request);
+/** fe_expect_payload() - The next reply is one to @request. Return: bytes of its payload. */
+uint32_t fe_expect_payload(int fd, uint32_t request, union gate_payload *payload);
 /** fe_expect_closed() - The gate hangs up, having sent nothing. */
 void fe_expect_closed(int fd);
 

@@ -78,7 +78,8 @@ static const struct row rows[] = {
 	// what is not on the list
 	{STARTED, 0, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, 21, U64, 0, 0, 0, 0, 1, REFUSE, "unknown"},
-	{STARTED, 24, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
+	{STARTED, 23, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
+	{STARTED, 26, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, 38, U64, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, 41, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, UINT32_MAX, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
@@ -437,8 +438,8 @@ static void headers_are_judged_alone(void **state)
 		uint32_t flags, size;
 		enum gate_verdict verdict;
 	} headers[] = {
-		{0x1, 0, PASS},           {0x9, 8, PASS},         {0x1, 264, PASS},
-		{0x1, 265, CLOSE},        {0x1, 4096, CLOSE},     {0x1, 1u << 31, CLOSE},
+		{0x1, 0, PASS},           {0x9, 8, PASS},         {0x1, 268, PASS},
+		{0x1, 269, CLOSE},        {0x1, 4096, CLOSE},     {0x1, 1u << 31, CLOSE},
 		{0x1, UINT32_MAX, CLOSE}, {0x0, 0, CLOSE},        {0x2, 0, CLOSE},
 		{0x3, 0, CLOSE},          {0x5, 0, CLOSE},        {0xd, 0, CLOSE},
 		{0x11, 0, CLOSE},         {0x80000001, 0, CLOSE},
@@ -469,6 +470,12 @@ static void replies_are_masked(void **state)
 	gate_mask_reply(&dev, GATE_GET_FEATURES, &reply);
 	assert_int_equal(reply.payload.u64, GATE_F_MQ);
 	assert_int_equal(dev.offered, GATE_F_MQ);
+	// offload bits pass where the port offers them
+	dev.may_offer |= GATE_F_CSUM | GATE_F_GUEST_TSO6;
+	reply.payload.u64 = UINT64_MAX;
+	gate_mask_reply(&dev, GATE_GET_FEATURES, &reply);
+	assert_int_equal(reply.payload.u64,
+			 GATE_FEATURES_OFFERED | GATE_F_CSUM | GATE_F_GUEST_TSO6);
 	reply.payload.u64 = UINT64_MAX;
 	gate_mask_reply(&dev, GATE_GET_VRING_BASE, &reply);
 	assert_int_equal(reply.payload.u64, UINT64_MAX);

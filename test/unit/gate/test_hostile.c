@@ -139,7 +139,7 @@ static void a_broken_header_ends_the_session_before_its_payload(void **state)
 		{.request = 1, .flags = 0},
 		{.request = 1, .flags = 5},
 		{.request = 1, .flags = 17},
-		{.request = 1, .flags = 1, .size = 265},
+		{.request = 1, .flags = 1, .size = 269},
 		{.request = 1, .flags = 9, .size = UINT32_MAX},
 	};
 	struct rig rig;

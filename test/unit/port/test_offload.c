@@ -45,6 +45,20 @@ static void offered(void **state)
 	assert_int_not_equal(GATE_FEATURES_OFFERED & BIT(15), 0);                  // MRG_RXBUF
 }
 
+static void config_is_for_ports_that_ask_for_it(void **state)
+{
+	struct port_vhost_params params = {.config = true};
+
+	(void)state;
+	assert_int_equal(vhost_features_offered(&params), GATE_FEATURES_OFFERED | BIT(16));
+	assert_int_equal(vhost_protocol_offered(&params), GATE_PROTOCOL_FEATURES_OFFERED | BIT(9));
+	params.has_mac = true;
+	assert_int_equal(vhost_features_offered(&params), GATE_FEATURES_OFFERED | BIT(16) | BIT(5));
+	params.config = false;
+	assert_int_equal(vhost_features_offered(&params), GATE_FEATURES_OFFERED);
+	assert_int_equal(vhost_protocol_offered(&params), GATE_PROTOCOL_FEATURES_OFFERED);
+}
+
 static void negotiated(void **state)
 {
 	const struct {
@@ -83,6 +97,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(offered),
+		cmocka_unit_test(config_is_for_ports_that_ask_for_it),
 		cmocka_unit_test(negotiated),
 	};
 

@@ -64,6 +64,7 @@ struct gate_port_params {
 	uint64_t features;          /* that may be offered: GATE_F_ */
 	uint64_t protocol_features; /* that may be offered: GATE_PF_ */
 	uint32_t mtu;               /* the largest that a front-end may set; 0 = any */
+	uint8_t mac[6];             /* told where features have GATE_F_MAC */
 	uid_t uid;                  /* of the socket file; (uid_t)-1 = leave */
 	gid_t gid;                  /* (gid_t)-1 = leave */
 	mode_t perms;               /* of the socket file */

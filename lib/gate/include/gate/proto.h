@@ -24,6 +24,8 @@
 #define GATE_VRING_IDX_MASK  0xffu
 #define GATE_VRING_NOFD      0x100u
 #define GATE_RING_SIZE_MAX   32768u
+#define GATE_CONFIG_MAX      256u /* bytes of configuration space in a message */
+#define GATE_CONFIG_HDR      12u  /* bytes before them */
 
 enum gate_request {
 	GATE_GET_FEATURES = 1,
@@ -46,6 +48,8 @@ enum gate_request {
 	GATE_SET_VRING_ENABLE = 18,
 	GATE_SEND_RARP = 19,
 	GATE_NET_SET_MTU = 20,
+	GATE_GET_CONFIG = 24,
+	GATE_SET_CONFIG = 25,
 	GATE_SET_STATUS = 39,
 	GATE_GET_STATUS = 40,
 };
@@ -85,11 +89,23 @@ struct gate_mem_table {
 };
 static_assert(sizeof(struct gate_mem_table) == 8 + 8 * 32, "vhost-user memory table");
 
+struct gate_config {
+	uint32_t offset;
+	uint32_t size; /* of the bytes that follow */
+	uint32_t flags;
+	uint8_t bytes[GATE_CONFIG_MAX];
+};
+static_assert(sizeof(struct gate_config) == GATE_CONFIG_HDR + GATE_CONFIG_MAX,
+	      "vhost-user configuration space");
+
+#define GATE_PAYLOAD_MAX sizeof(struct gate_config) /* the longest there is */
+
 union gate_payload {
 	uint64_t u64;
 	struct gate_vring_state state;
 	struct gate_vring_addr addr;
 	struct gate_mem_table mem;
+	struct gate_config config;
 };
 
 /* A whole message; the fds travel beside it. */
@@ -114,10 +130,11 @@ struct gate_device {
 	uint64_t may_offer;          /* feature bits; the library's answer is masked with them */
 	uint64_t may_offer_protocol; /* protocol feature bits, likewise */
 	uint32_t mtu_max;            /* of the port; 0 = no limit */
+	uint8_t mac[6];              /* of the guest, where GATE_F_MAC may be offered */
 	uint64_t offered;            /* feature bits that GET_FEATURES answered (after masking) */
 	uint64_t features;           /* SET_FEATURES */
 	uint64_t protocol_features;  /* SET_PROTOCOL_FEATURES */
-	uint32_t mtu;               /* NET_SET_MTU; 0 = not set. Counts once MTU is negotiated */
+	uint32_t mtu;                /* NET_SET_MTU; 0 = not set. Counts once MTU is negotiated */
 	bool has_features;
 	bool has_owner;
 	bool has_memory;           /* a SET_MEM_TABLE has succeeded */
@@ -131,6 +148,7 @@ struct gate_device {
 #define GATE_F_CSUM              (1ULL << 0)
 #define GATE_F_GUEST_CSUM        (1ULL << 1)
 #define GATE_F_MTU               (1ULL << 3)
+#define GATE_F_MAC               (1ULL << 5)
 #define GATE_F_GUEST_TSO4        (1ULL << 7)
 #define GATE_F_GUEST_TSO6        (1ULL << 8)
 #define GATE_F_GUEST_ECN         (1ULL << 9)
@@ -138,6 +156,7 @@ struct gate_device {
 #define GATE_F_HOST_TSO6         (1ULL << 12)
 #define GATE_F_HOST_ECN          (1ULL << 13)
 #define GATE_F_MRG_RXBUF         (1ULL << 15)
+#define GATE_F_STATUS            (1ULL << 16)
 #define GATE_F_CTRL_VQ           (1ULL << 17)
 #define GATE_F_CTRL_RX           (1ULL << 18)
 #define GATE_F_GUEST_ANNOUNCE    (1ULL << 21)
@@ -153,7 +172,13 @@ struct gate_device {
 #define GATE_PF_MQ        (1ULL << 0)
 #define GATE_PF_REPLY_ACK (1ULL << 3)
 #define GATE_PF_NET_MTU   (1ULL << 4)
+#define GATE_PF_CONFIG    (1ULL << 9)
 #define GATE_PF_STATUS    (1ULL << 16)
+
+/* What the gate serves by itself: added to what the library offers, and taken out of what the
+ * front-end sets before the library sees it. */
+#define GATE_F_OWN  (GATE_F_MAC | GATE_F_STATUS)
+#define GATE_PF_OWN GATE_PF_CONFIG
 
 /* What every port offers: a port's own offer (struct gate_port_params) has these and what it was
  * configured for. doc/limits.md says why the others are missing. */
