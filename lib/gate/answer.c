@@ -3,8 +3,8 @@
  */
 /*
  * What the gate answers without asking the library: the number of queue pairs, of which the library
- * would count more than this port offers, and the device's configuration space, which it does not
- * know. Pure; any thread.
+ * would count more than this port offers; the device's configuration space, which it does not know;
+ * and SEND_RARP, which it would keep for a dequeue that nobody calls. Pure; any thread.
  */
 
 #include <gate/check.h>
@@ -65,8 +65,11 @@ void gate_answer(const struct gate_device *dev, const struct gate_msg *msg, stru
 	case GATE_GET_CONFIG:
 		config_answer(dev, &msg->payload.config, reply);
 		break;
-	default: // GATE_GET_QUEUE_NUM
+	case GATE_GET_QUEUE_NUM:
 		reply->payload.u64 = dev->max_rings / 2u;
+		reply->hdr.size = sizeof(reply->payload.u64);
+		break;
+	default: // done: an acknowledgement
 		reply->hdr.size = sizeof(reply->payload.u64);
 		break;
 	}

@@ -15,12 +15,13 @@
 
 #include <gate/check.h>
 
+#include <string.h>
+
 #include "check_extent.h"
 
 /* Bits of what is never offered, so that the requests they govern are always refused. */
 #define F_LOG_ALL    (1ULL << 26)
 #define PF_LOG_SHMFD (1ULL << 1)
-#define PF_RARP      (1ULL << 2)
 
 #define MEM_TABLE_SIZE(n) ((uint32_t)(8 + (n) * sizeof(struct gate_mem_region)))
 #define MTU_MIN           68
@@ -267,6 +268,21 @@ static enum gate_verdict check_status(const struct gate_device *dev, const struc
 					      : refuse(why, "a device status above 255");
 }
 
+/* Six bytes of the eight are the address. Whose it is, is for the data path to look at. */
+static enum gate_verdict check_rarp(const struct gate_device *dev, const struct gate_msg *msg,
+				    const char **why)
+{
+	uint8_t mac[8];
+
+	(void)dev;
+	memcpy(mac, &msg->payload.u64, sizeof(mac));
+	if (mac[0] & 1)
+		return refuse(why, "a group address to announce");
+	if ((mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]) == 0)
+		return refuse(why, "no address to announce");
+	return GATE_PASS;
+}
+
 /* Legacy guests may write their MAC address; here the switch says which one it is. */
 static enum gate_verdict check_set_config(const struct gate_device *dev, const struct gate_msg *msg,
 					  const char **why)
@@ -348,7 +364,11 @@ static const struct request_row rows[] = {
 				   .index = INDEX_STATE,
 				   .pass = GATE_PASS_QUIESCE,
 				   .content = check_enable},
-	[GATE_SEND_RARP] = {.name = "SEND_RARP", .size = 8, .need_pf = PF_RARP},
+	[GATE_SEND_RARP] = {.name = "SEND_RARP",
+			    .size = 8,
+			    .need_pf = GATE_PF_RARP,
+			    .pass = GATE_ANSWER,
+			    .content = check_rarp},
 	[GATE_NET_SET_MTU] = {.name = "NET_SET_MTU",
 			      .size = 8,
 			      .need_pf = GATE_PF_NET_MTU,

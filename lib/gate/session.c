@@ -266,11 +266,18 @@ static bool fds_ok(const struct gate_session *s, const char **why)
 /* What the library does not get to see. */
 static int message_answer(struct gate_session *s)
 {
+	const struct gate_hdr *hdr = &s->in.msg.hdr;
 	struct gate_msg reply;
-	int ret;
+	uint8_t mac[6];
+	int ret = 0;
 
+	if (hdr->request == GATE_SEND_RARP) {
+		memcpy(mac, &s->in.msg.payload, sizeof(mac));
+		s->port->ops->announce(s->port->user, mac);
+	}
 	gate_answer(&s->dev, &s->in.msg, &reply);
-	ret = fe_reply(s, &reply.payload, reply.hdr.size);
+	if (gate_request_has_reply(hdr->request) || (hdr->flags & GATE_FLAG_NEED_REPLY))
+		ret = fe_reply(s, &reply.payload, reply.hdr.size);
 	if (ret == 0)
 		message_done(s);
 	return ret;

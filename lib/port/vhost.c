@@ -10,6 +10,7 @@
 
 #include <base/log.h>
 #include <base/loop.h>
+#include <base/mac_addr.h>
 #include <errno.h>
 #include <numaif.h>
 #include <stdlib.h>
@@ -81,6 +82,7 @@ static void on_leg_close(void *user)
 	vp->memory_bytes = 0;
 	vp->memory_node = -1;
 	atomic_store_explicit(&vp->impl.port.fault, 0, memory_order_relaxed);
+	atomic_store_explicit(&vp->impl.port.announce, 0, memory_order_relaxed);
 }
 
 static void on_quiesce(void *user)
@@ -198,6 +200,16 @@ static void on_kick_fd(void *user, uint16_t index, int fd)
 	fd_replace(&vp->rings[index].kick_fd, fd); // quiesced: no link uses it
 }
 
+/* A worker takes it from there; the last one counts. */
+static void on_announce(void *user, const uint8_t mac[6])
+{
+	struct vhost_port *vp = user;
+
+	// release: pairs with the worker's exchange
+	atomic_store_explicit(&vp->impl.port.announce, PORT_ANNOUNCE | mac_addr_key(mac),
+			      memory_order_release);
+}
+
 static const struct gate_ops vhost_gate_ops = {
 	.leg_open = on_leg_open,
 	.leg_close = on_leg_close,
@@ -205,6 +217,7 @@ static const struct gate_ops vhost_gate_ops = {
 	.resume = on_resume,
 	.call_fd = on_call_fd,
 	.kick_fd = on_kick_fd,
+	.announce = on_announce,
 };
 
 static void gate_add(void *user)

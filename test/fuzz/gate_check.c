@@ -191,6 +191,10 @@ static void look_at_answer(const struct gate_device *dev, const struct gate_msg 
 	gate_answer(dev, msg, &reply);
 	MUST(reply.hdr.request == msg->hdr.request);
 	MUST(reply.hdr.size <= GATE_PAYLOAD_MAX);
+	if (msg->hdr.request == GATE_SEND_RARP) {
+		MUST(dev->protocol_features & GATE_PF_RARP);
+		MUST((msg->payload.u64 & 1) == 0 && msg->payload.u64 << 16 != 0);
+	}
 	if (msg->hdr.request != GATE_GET_CONFIG) {
 		MUST(reply.hdr.size == 8);
 		return;

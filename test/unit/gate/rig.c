@@ -248,6 +248,12 @@ static void op_kick_fd(void *user, uint16_t index, int fd)
 	swap_fd(user, "kick", ((struct rig *)user)->kick_fd, index, fd);
 }
 
+static void op_announce(void *user, const uint8_t mac[6])
+{
+	note(user, "announce %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+	     mac[5]);
+}
+
 static const struct gate_ops ops = {
 	.leg_open = op_leg_open,
 	.leg_close = op_leg_close,
@@ -255,6 +261,7 @@ static const struct gate_ops ops = {
 	.resume = op_resume,
 	.call_fd = op_call_fd,
 	.kick_fd = op_kick_fd,
+	.announce = op_announce,
 };
 
 static void *loop_main(void *user)

@@ -8,7 +8,7 @@
  * the other end of the leg, served by the same loop. The test itself is the front-end.
  *
  * What the gate's user is told and what the library gets is written down in order in a journal:
- * "open", "quiesce", "lib SET_FEATURES fds 0", "resume", "kick 0 fd", "call 1 none", "close".
+ * "open", "quiesce", "lib SET_FEATURES fds 0", "resume", "kick 0 fd", "call 1 none", "announce 02:...", "close".
  */
 
 #include <pthread.h>

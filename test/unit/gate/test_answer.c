@@ -247,6 +247,36 @@ static void the_library_hears_of_neither_bits_nor_space(void **state)
 	rig_down(&rig);
 }
 
+static void an_announcement_is_passed_to_the_port_alone(void **state)
+{
+	// the address as the front-end lays it out: first byte first
+	struct gate_msg rarp = msg_u64(GATE_SEND_RARP, 0);
+	struct gate_msg group = msg_u64(GATE_SEND_RARP, 1);
+	struct rig rig;
+	int fd;
+
+	(void)state;
+	memcpy(&rarp.payload, mac, sizeof(mac));
+	rig_up(&rig, false);
+	fd = rig_connect(&rig);
+	(void)ask(fd, msg_empty(GATE_GET_FEATURES), 0);
+	assert_int_equal(ask(fd, msg_empty(GATE_GET_PROTOCOL_FEATURES), 0) & 4, 4);
+	assert_int_equal(ask(fd, rarp, 0), 1); // not negotiated yet
+	assert_int_equal(ask(fd, msg_u64(GATE_SET_PROTOCOL_FEATURES, 4 | GATE_PF_REPLY_ACK), 0), 0);
+	assert_int_equal(rig.lib_saw, GATE_PF_REPLY_ACK);
+	rig_journal_clear(&rig);
+	assert_int_equal(ask(fd, rarp, 0), 0);
+	rig_expect(&rig, "announce 52:54:00:12:34:56");
+	// as QEMU sends it: without waiting for an answer
+	fe_send(fd, &rarp, 0);
+	assert_int_equal(ask(fd, group, 0), 1);
+	rig_expect(&rig, "announce 52:54:00:12:34:56");
+	assert_int_equal(rig_info(&rig).refused, 2);
+	close(fd);
+	rig_wait_sessions(&rig, 1, false);
+	rig_down(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +285,7 @@ int main(void)
 		cmocka_unit_test(the_space_tells_of_the_device),
 		cmocka_unit_test(beyond_the_space_the_answer_is_empty),
 		cmocka_unit_test(the_library_hears_of_neither_bits_nor_space),
+		cmocka_unit_test(an_announcement_is_passed_to_the_port_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,6 @@ static const struct row rows[] = {
 	{STARTED, GATE_SET_LOG_BASE, U64, 0, 0, 0, 0, 1, REFUSE, "too short"},
 	{STARTED, GATE_SET_LOG_FD, EMPTY, 0, 0, 0, 0, 1, REFUSE, "not negotiated"},
 	{STARTED, GATE_SET_LOG_FD, EMPTY, 0, 0, 0, 0, 0, REFUSE, "missing file"},
-	{STARTED, GATE_SEND_RARP, U64, 0, 0, 0, 0, 0, REFUSE, "not negotiated"},
 
 	// features
 	{FRESH, GATE_SET_FEATURES, U64, F_SPLIT, 0, 0, 0, 0, REFUSE, "before they were asked"},
@@ -220,6 +219,17 @@ static const struct row rows[] = {
 	{SPLIT, GATE_NET_SET_MTU, U64, 67, 0, 0, 0, 0, REFUSE, "MTU"},
 	{SPLIT, GATE_NET_SET_MTU, U64, 65536, 0, 0, 0, 0, REFUSE, "MTU"},
 	{SPLIT, GATE_NET_SET_MTU, U64, UINT64_MAX, 0, 0, 0, 0, REFUSE, "MTU"},
+
+	// announcements: an address in the first six bytes
+	{ASKED, GATE_SEND_RARP, U64, 0x020000000002, 0, 0, 0, 0, REFUSE, "not negotiated"},
+	{PROTO, GATE_SEND_RARP, U64, 0x010000000002, 0, 0, 0, 0, ANSWER, NULL},
+	{STARTED, GATE_SEND_RARP, U64, 0x563412005452, 0, 0, 0, 0, ANSWER, NULL},
+	{STARTED, GATE_SEND_RARP, U64, 0xffff563412005452, 0, 0, 0, 0, ANSWER, NULL},
+	{STARTED, GATE_SEND_RARP, U64, 0x020000000002, 0, 0, 0, 1, CLOSE, "surplus"},
+	{STARTED, GATE_SEND_RARP, U64, 0, 0, 0, 0, 0, REFUSE, "no address"},
+	{STARTED, GATE_SEND_RARP, U64, 0xffff000000000000, 0, 0, 0, 0, REFUSE, "no address"},
+	{STARTED, GATE_SEND_RARP, U64, 0x563412005453, 0, 0, 0, 0, REFUSE, "group address"},
+	{STARTED, GATE_SEND_RARP, U64, UINT64_MAX, 0, 0, 0, 0, REFUSE, "group address"},
 
 	// status
 	{ASKED, GATE_SET_STATUS, U64, 1, 0, 0, 0, 0, REFUSE, "not negotiated"},

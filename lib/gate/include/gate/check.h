@@ -50,7 +50,8 @@ void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg 
 void gate_mask_request(struct gate_msg *msg);
 
 /**
- * gate_answer() - The reply to a message whose verdict is GATE_ANSWER, but for its flags.
+ * gate_answer() - The reply to a message whose verdict is GATE_ANSWER, but for its flags; due where
+ * the message has a reply or asks for an acknowledgement.
  * A GET_CONFIG beyond the configuration space gets one without payload, which is how the
  * specification tells an error there.
  * Source: QEMU, docs/interop/vhost-user.rst, VHOST_USER_GET_CONFIG; virtio 1.2, 5.1.4.

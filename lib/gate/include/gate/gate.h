@@ -16,7 +16,7 @@
  * Everything here runs on the session thread (the loop given to gate_create()), except where a
  * function says otherwise.
  *
- * Life of a session: leg_open -> { quiesce -> [library] -> resume | call_fd | kick_fd } ... ->
+ * Life of a session: leg_open -> { quiesce -> [library] -> resume | call_fd | kick_fd | announce } ... ->
  * quiesce -> leg_close. quiesce() may come twice in a row; resume() only after quiesce(). After
  * leg_close() none of the others is called until the next leg_open().
  */
@@ -54,6 +54,9 @@ struct gate_ops {
 	/** kick_fd() - Ring @index is kicked through @fd; -1 = none. Takes ownership. Called
 	 *  between quiesce() and resume(). */
 	void (*kick_fd)(void *user, uint16_t index, int fd);
+	/** announce() - The guest has moved here and cannot tell the network so itself: somebody has
+	 *  to send a frame from @mac, a unicast address, in its name. At any time in a session. */
+	void (*announce)(void *user, const uint8_t mac[6]);
 };
 
 struct gate_port_params {

@@ -170,6 +170,7 @@ struct gate_device {
 #define GATE_F_IN_ORDER          (1ULL << 35)
 
 #define GATE_PF_MQ        (1ULL << 0)
+#define GATE_PF_RARP      (1ULL << 2)
 #define GATE_PF_REPLY_ACK (1ULL << 3)
 #define GATE_PF_NET_MTU   (1ULL << 4)
 #define GATE_PF_CONFIG    (1ULL << 9)
@@ -178,7 +179,7 @@ struct gate_device {
 /* What the gate serves by itself: added to what the library offers, and taken out of what the
  * front-end sets before the library sees it. */
 #define GATE_F_OWN  (GATE_F_MAC | GATE_F_STATUS)
-#define GATE_PF_OWN GATE_PF_CONFIG
+#define GATE_PF_OWN (GATE_PF_CONFIG | GATE_PF_RARP)
 
 /* What every port offers: a port's own offer (struct gate_port_params) has these and what it was
  * configured for. doc/limits.md says why the others are missing. */
@@ -187,4 +188,4 @@ struct gate_device {
 	 GATE_F_MQ | GATE_F_ANY_LAYOUT | GATE_F_INDIRECT_DESC | GATE_F_EVENT_IDX |                 \
 	 GATE_F_PROTOCOL_FEATURES | GATE_F_VERSION_1 | GATE_F_RING_PACKED | GATE_F_IN_ORDER)
 #define GATE_PROTOCOL_FEATURES_OFFERED                                                             \
-	(GATE_PF_MQ | GATE_PF_REPLY_ACK | GATE_PF_NET_MTU | GATE_PF_STATUS)
+	(GATE_PF_MQ | GATE_PF_RARP | GATE_PF_REPLY_ACK | GATE_PF_NET_MTU | GATE_PF_STATUS)
