@@ -19,12 +19,10 @@ struct gate_port {
 	char *path;                    /* owned */
 	bool is_client;
 	uint16_t max_rings;
-	uint64_t features;          /* that may be offered */
-	uint64_t protocol_features; /* likewise */
-	uint32_t mtu;               /* 0 = any */
-	uint8_t mac[6];
 	const struct gate_ops *ops;
-	void *user; /* for ops */
+	void *user;                     /* for ops */
+	struct gate_port_params params; /* as given; name and path are those above */
+	bool is_down;                   /* by gate_port_set_link(): neither listens nor connects */
 
 	struct gate_listener listener; /* server: fd -1 in a client */
 	struct loop_watch *listen_watch;

@@ -529,10 +529,10 @@ int gate_session_create(struct gate_port *port, int fd, struct gate_session **ou
 	s->port = port;
 	s->fe_fd = fd;
 	s->dev.max_rings = port->max_rings;
-	s->dev.may_offer = port->features;
-	s->dev.may_offer_protocol = port->protocol_features;
-	s->dev.mtu_max = port->mtu;
-	memcpy(s->dev.mac, port->mac, sizeof(s->dev.mac));
+	s->dev.may_offer = port->params.features;
+	s->dev.may_offer_protocol = port->params.protocol_features;
+	s->dev.mtu_max = port->params.mtu;
+	memcpy(s->dev.mac, port->params.mac, sizeof(s->dev.mac));
 	s->leg_fd = port->ops->leg_open(port->user, err);
 	if (s->leg_fd < 0) {
 		ret = s->leg_fd;

@@ -276,6 +276,7 @@ static void info_ask(void *user)
 
 	gate_port_info(vp->gate, &gate);
 	out->connected = gate.connected;
+	out->down = gate.down;
 	out->features = gate.features;
 	out->protocol_features = gate.protocol_features;
 	out->connections = gate.connections;
@@ -319,11 +320,27 @@ static void vhost_queues(struct port_impl *impl, struct port_queues *out)
 		out->rx_used[i] = link->rxq[i] != NULL;
 }
 
+struct vhost_link_call {
+	struct vhost_port *vp;
+	bool up;
+	int ret;
+	struct err *err;
+};
+
+static void link_set(void *user)
+{
+	struct vhost_link_call *call = user;
+
+	call->ret = gate_port_set_link(call->vp->gate, call->up, call->err);
+}
+
 static int vhost_set_link(struct port_impl *impl, bool up, struct err *err)
 {
-	(void)impl;
-	(void)up;
-	return err_set(err, -ENOTSUP, "not yet");
+	struct vhost_link_call call = {.vp = (struct vhost_port *)impl, .up = up, .err = err};
+
+	if (loop_call(impl->env->session, link_set, &call) != 0)
+		return err_set(err, -ECANCELED, "port %s: the switch is ending", impl->port.name);
+	return call.ret;
 }
 
 static const struct port_ops vhost_port_ops = {
@@ -368,6 +385,7 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 		.name = vp->impl.port.name,
 		.path = params->path,
 		.client = params->client,
+		.down = params->down,
 		.max_pairs = params->queues,
 		.features = vp->features_offered,
 		.protocol_features = vp->protocol_features_offered,

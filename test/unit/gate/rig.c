@@ -295,6 +295,7 @@ static void on_loop_add(void *user)
 		params.protocol_features |= GATE_PF_CONFIG;
 		params.mtu = 9000;
 	}
+	params.down = rig->down;
 	must(gate_create(rig->loop, &rig->gate) == 0);
 	ret = gate_port_add(rig->gate, &params, &rig->port, &err);
 	if (ret < 0)
@@ -302,10 +303,11 @@ static void on_loop_add(void *user)
 	must(ret == 0);
 }
 
-static void start(struct rig *rig, bool client, bool config)
+static void start(struct rig *rig, bool client, bool config, bool down)
 {
 	memset(rig, 0, sizeof(*rig));
 	rig->config = config;
+	rig->down = down;
 	rig->n_fds_before = count_fds();
 	rig->lib_fd = -1;
 	rig->fe_peek = -1;
@@ -323,12 +325,39 @@ static void start(struct rig *rig, bool client, bool config)
 
 void rig_up(struct rig *rig, bool client)
 {
-	start(rig, client, false);
+	start(rig, client, false, false);
 }
 
 void rig_up_config(struct rig *rig)
 {
-	start(rig, false, true);
+	start(rig, false, true, false);
+}
+
+void rig_up_down(struct rig *rig, bool client)
+{
+	start(rig, client, false, true);
+}
+
+struct link_call {
+	struct rig *rig;
+	bool up;
+	struct err *err;
+	int ret;
+};
+
+static void on_loop_link(void *user)
+{
+	struct link_call *call = user;
+
+	call->ret = gate_port_set_link(call->rig->port, call->up, call->err);
+}
+
+int rig_set_link(struct rig *rig, bool up, struct err *err)
+{
+	struct link_call call = {.rig = rig, .up = up, .err = err};
+
+	assert_int_equal(loop_call(rig->loop, on_loop_link, &call), 0);
+	return call.ret;
 }
 
 static void on_loop_destroy(void *user)

@@ -43,6 +43,7 @@ struct rig {
 	struct gate_port *port;
 	char dir[64], path[108];
 	bool config;      /* rig_up_config() */
+	bool down;        /* rig_up_down() */
 	int n_fds_before; /* open descriptors before anything of this was there */
 
 	// the loop's thread
@@ -64,6 +65,10 @@ struct rig {
 void rig_up(struct rig *rig, bool client);
 /** rig_up_config() - A server that offers a configuration space, with RIG_MAC and an MTU of 9000. */
 void rig_up_config(struct rig *rig);
+/** rig_up_down() - As rig_up(), with the link down. */
+void rig_up_down(struct rig *rig, bool client);
+/** rig_set_link() - gate_port_set_link() on the loop. */
+int rig_set_link(struct rig *rig, bool up, struct err *err);
 /** rig_down() - Also checks that no descriptor is left. */
 void rig_down(struct rig *rig);
 

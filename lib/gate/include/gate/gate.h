@@ -63,6 +63,7 @@ struct gate_port_params {
 	const char *name;           /* for log lines; copied */
 	const char *path;           /* at most 107 bytes; copied */
 	bool client;                /* connect instead of listen; retried every 200 ms */
+	bool down;                  /* neither, until gate_port_set_link() */
 	uint16_t max_pairs;         /* queue pairs offered, 1 to 128 */
 	uint64_t features;          /* that may be offered: GATE_F_ */
 	uint64_t protocol_features; /* that may be offered: GATE_PF_ */
@@ -78,6 +79,7 @@ struct gate_port_params {
 /* What `port show` tells about a session. */
 struct gate_port_info {
 	bool connected;    /* a front-end is there */
+	bool down;         /* and none is let in: gate_port_set_link() */
 	uint64_t features; /* negotiated */
 	uint64_t protocol_features;
 	uint64_t messages;    /* whole messages received since the port was added */
@@ -98,7 +100,7 @@ void gate_destroy(struct gate *gate);
  * gate_port_add() - Open the port's socket. On the session thread.
  * Server: a stale socket file (nobody accepts) is replaced; a live one, or a file that is no
  * socket, is refused, naming the path. The file has its owner and mode before anyone can connect.
- * Client: succeeds at once, connecting goes on in the background.
+ * Client: succeeds at once, connecting goes on in the background. Down: so does a port that is.
  * Return: 0; -EADDRINUSE, -EACCES, -ENOENT, ... with @err; nothing is left behind then.
  */
 int gate_port_add(struct gate *gate, const struct gate_port_params *params, struct gate_port **out,
@@ -107,6 +109,14 @@ int gate_port_add(struct gate *gate, const struct gate_port_params *params, stru
 /** gate_port_del() - Ends the session (quiesce, leg_close), removes the socket file if it is still
  *  ours. On the session thread. NULL is fine. */
 void gate_port_del(struct gate_port *port);
+
+/**
+ * gate_port_set_link() - Down: ends the session as gate_port_del() does, and stops to listen, with
+ * the socket file removed if it is still ours, or to connect. Up: begins again, with the same care
+ * as gate_port_add(). In the state already: nothing. On the session thread.
+ * Return: 0; up: as gate_port_add(), with @err, and the port stays down.
+ */
+int gate_port_set_link(struct gate_port *port, bool up, struct err *err);
 
 /** gate_port_info() - On the session thread. */
 void gate_port_info(const struct gate_port *port, struct gate_port_info *out);
