@@ -422,7 +422,8 @@ enum gate_verdict gate_check_header(const struct gate_hdr *hdr, const char **why
 		return close_for(why, "a reply where a request is due");
 	if (hdr->flags & ~(GATE_FLAG_VERSION | GATE_FLAG_NEED_REPLY))
 		return close_for(why, "unknown flags");
-	if (hdr->size > GATE_PAYLOAD_MAX)
+	if (hdr->size > GATE_PAYLOAD_MAX &&
+	    (hdr->request != GATE_SET_MEM_TABLE || hdr->size > MEM_TABLE_SIZE(GATE_REGIONS_NAMED)))
 		return close_for(why, "a payload larger than any request carries");
 	return GATE_PASS;
 }
@@ -434,8 +435,11 @@ static enum gate_verdict check_mem_table_size(const struct gate_msg *msg, const 
 
 	if (msg->hdr.size < MEM_TABLE_SIZE(0))
 		return refuse(why, "a payload too short");
-	if (n < 1 || n > GATE_MEM_REGIONS_MAX)
-		return refuse(why, "a memory table without regions, or with more than 8");
+	if (n < 1)
+		return refuse(why, "a memory table without regions");
+	if (n > GATE_MEM_REGIONS_MAX)
+		return refuse(why, "more than 8 memory regions; give the guest one memory backend "
+				   "for all its RAM, and fewer DIMMs");
 	if (msg->hdr.size < MEM_TABLE_SIZE(n))
 		return refuse(why, "a payload too short");
 	if (msg->hdr.size != MEM_TABLE_SIZE(n) && msg->hdr.size != sizeof(struct gate_mem_table))

@@ -434,7 +434,7 @@ static void memory_tables_bring_an_fd_a_region(void **state)
 	msg.hdr.size = sizeof(msg.payload.mem);
 	for (uint32_t n = 9; n != 0; n = n * 5 + 1) {
 		msg.payload.mem.n_regions = n;
-		expect(&dev, &msg, 8, REFUSE, "more than 8", n);
+		expect(&dev, &msg, 8, REFUSE, "more than 8 memory regions; give the guest one", n);
 		if (n > UINT32_MAX / 8)
 			break;
 	}
@@ -456,6 +456,14 @@ static void headers_are_judged_alone(void **state)
 	};
 
 	(void)state;
+	// a memory table of too many regions is heard out
+	for (uint32_t size = 269; size < 10000; size++) {
+		struct gate_hdr hdr = {.request = GATE_SET_MEM_TABLE, .flags = 1, .size = size};
+		const char *why = NULL;
+
+		assert_int_equal(gate_check_header(&hdr, &why),
+				 size <= 8 + 253 * 32 ? PASS : CLOSE);
+	}
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 		struct gate_hdr hdr = {
 			.request = 77, .flags = headers[i].flags, .size = headers[i].size};

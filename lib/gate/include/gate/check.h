@@ -24,7 +24,8 @@ enum gate_verdict {
  * @why: one short phrase for the log when the verdict is GATE_CLOSE.
  * Return: GATE_PASS when the header is well formed and its size is at most what the largest
  *         request carries; else GATE_CLOSE. (An unknown request of a plausible size passes here, so
- *         that its payload is consumed and it can be refused in order.)
+ *         that its payload is consumed and it can be refused in order; and so does a memory table
+ *         of too many regions, of which only GATE_PAYLOAD_MAX bytes are kept.)
  */
 enum gate_verdict gate_check_header(const struct gate_hdr *hdr, const char **why);
 

@@ -19,13 +19,16 @@
 #define GATE_FLAG_REPLY      0x4u
 #define GATE_FLAG_NEED_REPLY 0x8u
 #define GATE_MEM_REGIONS_MAX 8u
-#define GATE_FDS_MAX         8u   /* fds a legal message carries at most */
-#define GATE_RINGS_MAX       256u /* 128 queue pairs, librte_vhost's limit */
-#define GATE_VRING_IDX_MASK  0xffu
-#define GATE_VRING_NOFD      0x100u
-#define GATE_RING_SIZE_MAX   32768u
-#define GATE_CONFIG_MAX      256u /* bytes of configuration space in a message */
-#define GATE_CONFIG_HDR      12u  /* bytes before them */
+#define GATE_FDS_MAX         8u /* fds a legal message carries at most */
+#define GATE_REGIONS_NAMED                                                                         \
+	253u                     /* regions a memory table may name, to be told that they are too
+				   * many: Linux passes no more fds at once */
+#define GATE_RINGS_MAX      256u /* 128 queue pairs, librte_vhost's limit */
+#define GATE_VRING_IDX_MASK 0xffu
+#define GATE_VRING_NOFD     0x100u
+#define GATE_RING_SIZE_MAX  32768u
+#define GATE_CONFIG_MAX     256u /* bytes of configuration space in a message */
+#define GATE_CONFIG_HDR     12u  /* bytes before them */
 
 enum gate_request {
 	GATE_GET_FEATURES = 1,
