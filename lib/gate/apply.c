@@ -42,11 +42,21 @@ bool gate_extents_inside(const struct gate_mem_table *mem, const struct gate_vri
 void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg *reply)
 {
 	if (request == GATE_GET_FEATURES) {
-		reply->payload.u64 &= GATE_FEATURES_OFFERED;
+		reply->payload.u64 = (reply->payload.u64 & dev->may_offer & ~GATE_F_OWN) |
+				     (dev->may_offer & GATE_F_OWN);
 		dev->offered = reply->payload.u64;
 	} else if (request == GATE_GET_PROTOCOL_FEATURES) {
-		reply->payload.u64 &= GATE_PROTOCOL_FEATURES_OFFERED;
+		reply->payload.u64 = (reply->payload.u64 & dev->may_offer_protocol & ~GATE_PF_OWN) |
+				     (dev->may_offer_protocol & GATE_PF_OWN);
 	}
+}
+
+void gate_mask_request(struct gate_msg *msg)
+{
+	if (msg->hdr.request == GATE_SET_FEATURES)
+		msg->payload.u64 &= ~GATE_F_OWN;
+	else if (msg->hdr.request == GATE_SET_PROTOCOL_FEATURES)
+		msg->payload.u64 &= ~GATE_PF_OWN;
 }
 
 /* Forget how a ring is laid out; size and index of a split ring mean nothing to a packed one. */
@@ -86,6 +96,7 @@ static void apply_reset_owner(struct gate_device *dev)
 {
 	dev->features = 0;
 	dev->protocol_features = 0;
+	dev->mtu = 0;
 	dev->has_features = false;
 	dev->has_owner = false;
 	dev->has_memory = false;
@@ -176,6 +187,9 @@ void gate_apply(struct gate_device *dev, const struct gate_msg *msg)
 		break;
 	case GATE_SET_VRING_ENABLE:
 		dev->rings[p->state.index].enabled = p->state.num != 0;
+		break;
+	case GATE_NET_SET_MTU:
+		dev->mtu = (uint32_t)p->u64;
 		break;
 	default: // nothing that is remembered
 		break;

@@ -15,12 +15,13 @@
 
 #include <gate/check.h>
 
+#include <string.h>
+
 #include "check_extent.h"
 
 /* Bits of what is never offered, so that the requests they govern are always refused. */
 #define F_LOG_ALL    (1ULL << 26)
 #define PF_LOG_SHMFD (1ULL << 1)
-#define PF_RARP      (1ULL << 2)
 
 #define MEM_TABLE_SIZE(n) ((uint32_t)(8 + (n) * sizeof(struct gate_mem_region)))
 #define MTU_MIN           68
@@ -54,6 +55,7 @@ struct request_row {
 	bool has_reply;         /* answered by other than an acknowledgement */
 	bool needs_features;    /* SET_FEATURES must have come: it says what the payload means */
 	bool needs_stopped;     /* refused while that ring is started */
+	bool is_config;         /* as many bytes follow on @size as they say */
 	content_fn *content;    /* the rest; NULL = there is none */
 };
 
@@ -115,7 +117,7 @@ static enum gate_verdict check_protocol_features(const struct gate_device *dev,
 {
 	if (!(dev->offered & GATE_F_PROTOCOL_FEATURES))
 		return refuse(why, "protocol features set before features were asked for");
-	if (msg->payload.u64 & ~GATE_PROTOCOL_FEATURES_OFFERED)
+	if (msg->payload.u64 & ~dev->may_offer_protocol)
 		return refuse(why, "protocol features that were not offered");
 	return GATE_PASS;
 }
@@ -251,7 +253,10 @@ static enum gate_verdict check_mtu(const struct gate_device *dev, const struct g
 	if (!(dev->offered & GATE_F_MTU))
 		return refuse(why, "needs a feature that was not negotiated");
 	if (msg->payload.u64 < MTU_MIN || msg->payload.u64 > MTU_MAX)
-		return refuse(why, "an MTU outside 68 to 65535");
+		return refuse(why, "an MTU outside 68 to 65535; change the front-end's host_mtu=");
+	if (dev->mtu_max != 0 && msg->payload.u64 > dev->mtu_max)
+		return refuse(why, "an MTU above the port's mtu=; raise that, or lower the "
+				   "front-end's host_mtu=");
 	return GATE_PASS;
 }
 
@@ -261,6 +266,30 @@ static enum gate_verdict check_status(const struct gate_device *dev, const struc
 	(void)dev;
 	return msg->payload.u64 <= STATUS_MAX ? GATE_PASS
 					      : refuse(why, "a device status above 255");
+}
+
+/* Six bytes of the eight are the address. Whose it is, is for the data path to look at. */
+static enum gate_verdict check_rarp(const struct gate_device *dev, const struct gate_msg *msg,
+				    const char **why)
+{
+	uint8_t mac[8];
+
+	(void)dev;
+	memcpy(mac, &msg->payload.u64, sizeof(mac));
+	if (mac[0] & 1)
+		return refuse(why, "a group address to announce");
+	if ((mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]) == 0)
+		return refuse(why, "no address to announce");
+	return GATE_PASS;
+}
+
+/* Legacy guests may write their MAC address; here the switch says which one it is. */
+static enum gate_verdict check_set_config(const struct gate_device *dev, const struct gate_msg *msg,
+					  const char **why)
+{
+	(void)dev;
+	(void)msg;
+	return refuse(why, "nothing in the configuration space is writable");
 }
 
 /* Source: QEMU, docs/interop/vhost-user.rst, "Front-end message types". */
@@ -335,11 +364,27 @@ static const struct request_row rows[] = {
 				   .index = INDEX_STATE,
 				   .pass = GATE_PASS_QUIESCE,
 				   .content = check_enable},
-	[GATE_SEND_RARP] = {.name = "SEND_RARP", .size = 8, .need_pf = PF_RARP},
+	[GATE_SEND_RARP] = {.name = "SEND_RARP",
+			    .size = 8,
+			    .need_pf = GATE_PF_RARP,
+			    .pass = GATE_ANSWER,
+			    .content = check_rarp},
 	[GATE_NET_SET_MTU] = {.name = "NET_SET_MTU",
 			      .size = 8,
 			      .need_pf = GATE_PF_NET_MTU,
+			      .pass = GATE_PASS_QUIESCE, // links carry it
 			      .content = check_mtu},
+	[GATE_GET_CONFIG] = {.name = "GET_CONFIG",
+			     .size = GATE_CONFIG_HDR,
+			     .is_config = true,
+			     .need_pf = GATE_PF_CONFIG,
+			     .pass = GATE_ANSWER,
+			     .has_reply = true},
+	[GATE_SET_CONFIG] = {.name = "SET_CONFIG",
+			     .size = GATE_CONFIG_HDR,
+			     .is_config = true,
+			     .need_pf = GATE_PF_CONFIG,
+			     .content = check_set_config},
 	[GATE_SET_STATUS] = {.name = "SET_STATUS",
 			     .size = 8,
 			     .need_pf = GATE_PF_STATUS,
@@ -377,7 +422,8 @@ enum gate_verdict gate_check_header(const struct gate_hdr *hdr, const char **why
 		return close_for(why, "a reply where a request is due");
 	if (hdr->flags & ~(GATE_FLAG_VERSION | GATE_FLAG_NEED_REPLY))
 		return close_for(why, "unknown flags");
-	if (hdr->size > sizeof(union gate_payload))
+	if (hdr->size > GATE_PAYLOAD_MAX &&
+	    (hdr->request != GATE_SET_MEM_TABLE || hdr->size > MEM_TABLE_SIZE(GATE_REGIONS_NAMED)))
 		return close_for(why, "a payload larger than any request carries");
 	return GATE_PASS;
 }
@@ -389,8 +435,11 @@ static enum gate_verdict check_mem_table_size(const struct gate_msg *msg, const 
 
 	if (msg->hdr.size < MEM_TABLE_SIZE(0))
 		return refuse(why, "a payload too short");
-	if (n < 1 || n > GATE_MEM_REGIONS_MAX)
-		return refuse(why, "a memory table without regions, or with more than 8");
+	if (n < 1)
+		return refuse(why, "a memory table without regions");
+	if (n > GATE_MEM_REGIONS_MAX)
+		return refuse(why, "more than 8 memory regions; give the guest one memory backend "
+				   "for all its RAM, and fewer DIMMs");
 	if (msg->hdr.size < MEM_TABLE_SIZE(n))
 		return refuse(why, "a payload too short");
 	if (msg->hdr.size != MEM_TABLE_SIZE(n) && msg->hdr.size != sizeof(struct gate_mem_table))
@@ -403,6 +452,12 @@ static enum gate_verdict check_form(const struct request_row *row, const struct 
 				    unsigned int n_fds, const char **why)
 {
 	unsigned int wanted = row->fds == FDS_ONE;
+	uint32_t size = row->size;
+
+	// a size beyond what a message holds is its content's mistake, not its form's
+	if (row->is_config && msg->hdr.size >= GATE_CONFIG_HDR)
+		size += msg->payload.config.size < GATE_CONFIG_MAX ? msg->payload.config.size
+								   : GATE_CONFIG_MAX;
 
 	if (row->fds == FDS_PER_REGION) {
 		enum gate_verdict verdict = check_mem_table_size(msg, why);
@@ -410,9 +465,9 @@ static enum gate_verdict check_form(const struct request_row *row, const struct 
 		if (verdict != GATE_PASS)
 			return verdict;
 		wanted = msg->payload.mem.n_regions;
-	} else if (msg->hdr.size < row->size) {
+	} else if (msg->hdr.size < size) {
 		return refuse(why, "a payload too short");
-	} else if (msg->hdr.size > row->size) {
+	} else if (msg->hdr.size > size) {
 		return close_for(why, "a payload too long");
 	}
 	if (row->fds == FDS_UNLESS_NOFD)

@@ -83,7 +83,7 @@ static void port_set_error(struct gate_port *port, const char *text)
 
 static bool port_waits(const struct gate_port *port)
 {
-	return port->session == NULL && (port->is_client || port->is_paused);
+	return port->session == NULL && !port->is_down && (port->is_client || port->is_paused);
 }
 
 static void retry_tick(void *user);
@@ -261,11 +261,11 @@ static int params_check(const struct gate_port_params *params, struct err *err)
 }
 
 /* Begin to listen, or to try to connect. */
-static int port_open(struct gate_port *port, const struct gate_port_params *params, struct err *err)
+static int port_open(struct gate_port *port, struct err *err)
 {
+	const struct gate_port_params *params = &port->params;
 	int ret;
 
-	port->listener.fd = -1;
 	if (params->client) {
 		ret = retry_arm(port->gate);
 		if (ret < 0)
@@ -290,6 +290,18 @@ static int port_open(struct gate_port *port, const struct gate_port_params *para
 	return 0;
 }
 
+/* Undo port_open(), and end the session if there is one. */
+static void port_close(struct gate_port *port)
+{
+	gate_session_destroy(port->session);
+	port->session = NULL;
+	loop_watch_del(port->listen_watch);
+	port->listen_watch = NULL;
+	gate_socket_unlisten(&port->listener, port->path);
+	port->is_paused = false;
+	port->wait_error = 0;
+}
+
 int gate_port_add(struct gate *gate, const struct gate_port_params *params, struct gate_port **out,
 		  struct err *err)
 {
@@ -308,11 +320,16 @@ int gate_port_add(struct gate *gate, const struct gate_port_params *params, stru
 	port->max_rings = (uint16_t)(2 * params->max_pairs);
 	port->ops = params->ops;
 	port->user = params->user;
+	port->params = *params;
+	port->params.name = port->name;
+	port->params.path = port->path;
+	port->is_down = params->down;
+	port->listener.fd = -1;
 	if (port->name == NULL || port->path == NULL) {
 		ret = err_set(err, -ENOMEM, "%s: out of memory", params->name);
 		goto free_port;
 	}
-	ret = port_open(port, params, err);
+	ret = port->is_down ? 0 : port_open(port, err);
 	if (ret < 0)
 		goto free_port;
 	port->next = gate->ports;
@@ -331,9 +348,7 @@ void gate_port_del(struct gate_port *port)
 {
 	if (port == NULL)
 		return;
-	gate_session_destroy(port->session);
-	loop_watch_del(port->listen_watch);
-	gate_socket_unlisten(&port->listener, port->path);
+	port_close(port);
 	if (port->prev != NULL)
 		port->prev->next = port->next;
 	else
@@ -343,10 +358,28 @@ void gate_port_del(struct gate_port *port)
 	port_free(port);
 }
 
+int gate_port_set_link(struct gate_port *port, bool up, struct err *err)
+{
+	int ret = 0;
+
+	if (port->is_down == !up)
+		return 0;
+	if (up)
+		ret = port_open(port, err);
+	else
+		port_close(port);
+	if (ret < 0)
+		return ret;
+	port->is_down = !up;
+	gate_port_log(port, LOG_LEVEL_INFO, "link set %s", up ? "up" : "down");
+	return 0;
+}
+
 void gate_port_info(const struct gate_port *port, struct gate_port_info *out)
 {
 	*out = port->info;
 	out->connected = port->session != NULL;
+	out->down = port->is_down;
 	if (out->connected) {
 		const struct gate_device *dev = gate_session_device(port->session);
 

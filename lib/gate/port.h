@@ -20,7 +20,9 @@ struct gate_port {
 	bool is_client;
 	uint16_t max_rings;
 	const struct gate_ops *ops;
-	void *user; /* for ops */
+	void *user;                     /* for ops */
+	struct gate_port_params params; /* as given; name and path are those above */
+	bool is_down;                   /* by gate_port_set_link(): neither listens nor connects */
 
 	struct gate_listener listener; /* server: fd -1 in a client */
 	struct loop_watch *listen_watch;

@@ -34,7 +34,7 @@
 
 #define OUT_MAX       (64u * 1024) /* bytes a front-end may leave unread beyond its socket buffer */
 #define READ_BUDGET   16           /* messages a turn of the loop, so that no session hogs it */
-#define REPLY_SIZE    8u           /* a u64 or an index and a number: every reply there is */
+#define REPLY_SIZE    8u           /* a u64 or an index and a number: all that the library says */
 #define REQUEST_CHARS 32
 
 enum phase { PHASE_READ, PHASE_ANSWER, PHASE_BARRIER };
@@ -146,26 +146,26 @@ static int fe_send(struct gate_session *s, const void *bytes, size_t len)
 	return 0;
 }
 
-/* Answer the message under way with @payload. */
-static int fe_reply(struct gate_session *s, const union gate_payload *payload)
+/* Answer the message under way with @size bytes of @payload. */
+static int fe_reply(struct gate_session *s, const union gate_payload *payload, uint32_t size)
 {
 	struct gate_hdr hdr = {
 		.request = s->in.msg.hdr.request,
 		.flags = GATE_VERSION | GATE_FLAG_REPLY,
-		.size = REPLY_SIZE,
+		.size = size,
 	};
-	uint8_t bytes[sizeof(hdr) + REPLY_SIZE];
+	uint8_t bytes[sizeof(hdr) + GATE_PAYLOAD_MAX];
 
 	memcpy(bytes, &hdr, sizeof(hdr));
-	memcpy(bytes + sizeof(hdr), payload, REPLY_SIZE);
-	return fe_send(s, bytes, sizeof(bytes));
+	memcpy(bytes + sizeof(hdr), payload, size);
+	return fe_send(s, bytes, sizeof(hdr) + size);
 }
 
 static int fe_reply_u64(struct gate_session *s, uint64_t value)
 {
 	union gate_payload payload = {.u64 = value};
 
-	return fe_reply(s, &payload);
+	return fe_reply(s, &payload, REPLY_SIZE);
 }
 
 /* The message is through: on to the next. */
@@ -195,6 +195,7 @@ static int message_pass(struct gate_session *s)
 {
 	s->phase = PHASE_ANSWER;
 	s->down.msg = s->in.msg;
+	gate_mask_request(&s->down.msg);
 	s->down.sent = 0;
 	s->down.msg.hdr.flags = GATE_VERSION;
 	if (!gate_request_has_reply(s->in.msg.hdr.request))
@@ -262,13 +263,32 @@ static bool fds_ok(const struct gate_session *s, const char **why)
 	}
 }
 
+/* What the library does not get to see. */
+static int message_answer(struct gate_session *s)
+{
+	const struct gate_hdr *hdr = &s->in.msg.hdr;
+	struct gate_msg reply;
+	uint8_t mac[6];
+	int ret = 0;
+
+	if (hdr->request == GATE_SEND_RARP) {
+		memcpy(mac, &s->in.msg.payload, sizeof(mac));
+		s->port->ops->announce(s->port->user, mac);
+	}
+	gate_answer(&s->dev, &s->in.msg, &reply);
+	if (gate_request_has_reply(hdr->request) || (hdr->flags & GATE_FLAG_NEED_REPLY))
+		ret = fe_reply(s, &reply.payload, reply.hdr.size);
+	if (ret == 0)
+		message_done(s);
+	return ret;
+}
+
 /* A whole message has arrived with all its fds: judge it and act on the verdict. */
 static int message_take(struct gate_session *s)
 {
 	const char *why = NULL;
 	char text[REQUEST_CHARS];
 	enum gate_verdict verdict;
-	int ret;
 
 	s->port->info.messages++;
 	verdict = gate_check(&s->dev, &s->in.msg, s->in.n_fds, &why);
@@ -282,11 +302,7 @@ static int message_take(struct gate_session *s)
 		s->port->ops->quiesce(s->port->user);
 		return message_pass(s);
 	case GATE_ANSWER:
-		// the library would count pairs that this port does not offer
-		ret = fe_reply_u64(s, s->dev.max_rings / 2u);
-		if (ret == 0)
-			message_done(s);
-		return ret;
+		return message_answer(s);
 	case GATE_REFUSE:
 		s->port->info.refused++;
 		return message_refuse(s, why);
@@ -388,7 +404,7 @@ static int message_finish(struct gate_session *s)
 		return end(s, false, "%s: %.90s", request_text(hdr->request, text), err.text);
 	}
 	if (gate_request_has_reply(hdr->request) || (hdr->flags & GATE_FLAG_NEED_REPLY))
-		ret = fe_reply(s, &s->reply.payload);
+		ret = fe_reply(s, &s->reply.payload, REPLY_SIZE);
 	if (ret == 0)
 		message_done(s);
 	return ret;
@@ -437,7 +453,7 @@ static int answer_take(struct gate_session *s)
 static const char *leg_header_check(const struct gate_hdr *hdr)
 {
 	if ((hdr->flags & GATE_FLAG_VERSION) != GATE_VERSION || !(hdr->flags & GATE_FLAG_REPLY) ||
-	    hdr->size > sizeof(union gate_payload))
+	    hdr->size > GATE_PAYLOAD_MAX)
 		return "a malformed answer";
 	return NULL;
 }
@@ -513,6 +529,10 @@ int gate_session_create(struct gate_port *port, int fd, struct gate_session **ou
 	s->port = port;
 	s->fe_fd = fd;
 	s->dev.max_rings = port->max_rings;
+	s->dev.may_offer = port->params.features;
+	s->dev.may_offer_protocol = port->params.protocol_features;
+	s->dev.mtu_max = port->params.mtu;
+	memcpy(s->dev.mac, port->params.mac, sizeof(s->dev.mac));
 	s->leg_fd = port->ops->leg_open(port->user, err);
 	if (s->leg_fd < 0) {
 		ret = s->leg_fd;

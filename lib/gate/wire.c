@@ -16,17 +16,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define KEPT_MAX (sizeof(struct gate_hdr) + GATE_PAYLOAD_MAX)
+
 /* Room for the fds of one message, aligned as the kernel's macros want it. */
 union fds_control {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(GATE_FDS_MAX * sizeof(int))];
 };
 
-/* Keep the fds that came with a read; what is beyond the limit is closed. Return: are all kept? */
-static bool fds_take(struct gate_wire_in *in, struct msghdr *mh)
+/* Keep the fds that came with a read; what is beyond the limit is closed. */
+static void fds_take(struct gate_wire_in *in, struct msghdr *mh)
 {
-	bool all = (mh->msg_flags & MSG_CTRUNC) == 0;
-
+	// more than fit here, or this process has no descriptors left
+	if (mh->msg_flags & MSG_CTRUNC)
+		in->fds_lost = true;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
 		size_t n;
 
@@ -41,11 +44,10 @@ static bool fds_take(struct gate_wire_in *in, struct msghdr *mh)
 				in->fds[in->n_fds++] = fd;
 			} else {
 				(void)close(fd);
-				all = false;
+				in->fds_lost = true;
 			}
 		}
 	}
-	return all;
 }
 
 /* Where byte @at of a message stands: there is a gap between header and payload in memory. */
@@ -60,7 +62,8 @@ static void *place(struct gate_msg *msg, size_t at)
 static int read_some(int fd, struct gate_wire_in *in, size_t want, const char **why)
 {
 	union fds_control control;
-	struct iovec iov = {.iov_base = place(&in->msg, in->got), .iov_len = want};
+	char scrap[512];
+	struct iovec iov = {.iov_base = scrap, .iov_len = sizeof(scrap)};
 	struct msghdr mh = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -69,6 +72,10 @@ static int read_some(int fd, struct gate_wire_in *in, size_t want, const char **
 	};
 	ssize_t n;
 
+	if (in->got < KEPT_MAX)
+		iov = (struct iovec){place(&in->msg, in->got), KEPT_MAX - in->got};
+	if (iov.iov_len > want)
+		iov.iov_len = want;
 	do {
 		n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
@@ -82,11 +89,7 @@ static int read_some(int fd, struct gate_wire_in *in, size_t want, const char **
 		*why = in->got == 0 ? "closed by the peer" : "closed in the middle of a message";
 		return in->got == 0 ? -ECONNRESET : -EPROTO;
 	}
-	// truncated: more than fit, or this process has no descriptors left
-	if (!fds_take(in, &mh)) {
-		*why = "more file descriptors than a message may carry, or than can be open";
-		return -EPROTO;
-	}
+	fds_take(in, &mh);
 	return (int)n;
 }
 
@@ -109,6 +112,12 @@ int gate_wire_recv(int fd, gate_wire_header_fn *check, struct gate_wire_in *in, 
 			*why = check(&in->msg.hdr);
 			if (*why != NULL)
 				return -EBADMSG;
+		}
+		if (in->fds_lost &&
+		    (in->got < sizeof(in->msg.hdr) || in->msg.hdr.size <= GATE_PAYLOAD_MAX)) {
+			*why = "more file descriptors than a message may carry, or than can be "
+			       "open";
+			return -EPROTO;
 		}
 	}
 }

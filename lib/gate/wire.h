@@ -12,10 +12,12 @@
 
 /* A message on its way in. */
 struct gate_wire_in {
-	struct gate_msg msg;
+	struct gate_msg msg;   /* at most GATE_PAYLOAD_MAX bytes of its payload, the rest is read
+				* and forgotten */
 	size_t got;            /* bytes of header and payload so far */
 	int fds[GATE_FDS_MAX]; /* what arrived with its bytes; owned, -1 = taken */
 	unsigned int n_fds;
+	bool fds_lost; /* more came than are kept, or than this process can have open */
 };
 
 /* A message on its way out. */
@@ -30,6 +32,8 @@ typedef const char *gate_wire_header_fn(const struct gate_hdr *hdr);
 /**
  * gate_wire_recv() - Read on until the message is whole or nothing is there.
  * No byte of the next message is taken, so fds are those that came along with this one's bytes.
+ * More than GATE_FDS_MAX are lost without an error only where the payload is longer than what is
+ * kept: such a message cannot be carried out anyway, and its reader is to tell why.
  * @why: a short phrase, set with every error.
  * Return: 1 when the message is whole; 0 when more has to come; -ECONNRESET when the peer closed
  *         between messages or the connection broke; -EPROTO when it closed in the middle of one

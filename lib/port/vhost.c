@@ -10,6 +10,7 @@
 
 #include <base/log.h>
 #include <base/loop.h>
+#include <base/mac_addr.h>
 #include <errno.h>
 #include <numaif.h>
 #include <stdlib.h>
@@ -55,8 +56,8 @@ static int on_leg_open(void *user, struct err *err)
 			       "%u front-ends are connected, which is all that librte_vhost's fd "
 			       "table holds; close one first",
 			       max);
-	fd = leg_open(&vp->leg, vp->impl.port.id, GATE_FEATURES_OFFERED,
-		      GATE_PROTOCOL_FEATURES_OFFERED, err);
+	fd = leg_open(&vp->leg, vp->impl.port.id, vp->features_offered & ~GATE_F_OWN,
+		      vp->protocol_features_offered & ~GATE_PF_OWN, err);
 	if (fd >= 0)
 		atomic_fetch_add_explicit(&env->n_legs, 1, memory_order_relaxed);
 	return fd;
@@ -81,6 +82,7 @@ static void on_leg_close(void *user)
 	vp->memory_bytes = 0;
 	vp->memory_node = -1;
 	atomic_store_explicit(&vp->impl.port.fault, 0, memory_order_relaxed);
+	atomic_store_explicit(&vp->impl.port.announce, 0, memory_order_relaxed);
 }
 
 static void on_quiesce(void *user)
@@ -198,6 +200,16 @@ static void on_kick_fd(void *user, uint16_t index, int fd)
 	fd_replace(&vp->rings[index].kick_fd, fd); // quiesced: no link uses it
 }
 
+/* A worker takes it from there; the last one counts. */
+static void on_announce(void *user, const uint8_t mac[6])
+{
+	struct vhost_port *vp = user;
+
+	// release: pairs with the worker's exchange
+	atomic_store_explicit(&vp->impl.port.announce, PORT_ANNOUNCE | mac_addr_key(mac),
+			      memory_order_release);
+}
+
 static const struct gate_ops vhost_gate_ops = {
 	.leg_open = on_leg_open,
 	.leg_close = on_leg_close,
@@ -205,6 +217,7 @@ static const struct gate_ops vhost_gate_ops = {
 	.resume = on_resume,
 	.call_fd = on_call_fd,
 	.kick_fd = on_kick_fd,
+	.announce = on_announce,
 };
 
 static void gate_add(void *user)
@@ -263,6 +276,7 @@ static void info_ask(void *user)
 
 	gate_port_info(vp->gate, &gate);
 	out->connected = gate.connected;
+	out->down = gate.down;
 	out->features = gate.features;
 	out->protocol_features = gate.protocol_features;
 	out->connections = gate.connections;
@@ -306,11 +320,27 @@ static void vhost_queues(struct port_impl *impl, struct port_queues *out)
 		out->rx_used[i] = link->rxq[i] != NULL;
 }
 
+struct vhost_link_call {
+	struct vhost_port *vp;
+	bool up;
+	int ret;
+	struct err *err;
+};
+
+static void link_set(void *user)
+{
+	struct vhost_link_call *call = user;
+
+	call->ret = gate_port_set_link(call->vp->gate, call->up, call->err);
+}
+
 static int vhost_set_link(struct port_impl *impl, bool up, struct err *err)
 {
-	(void)impl;
-	(void)up;
-	return err_set(err, -ENOTSUP, "not yet");
+	struct vhost_link_call call = {.vp = (struct vhost_port *)impl, .up = up, .err = err};
+
+	if (loop_call(impl->env->session, link_set, &call) != 0)
+		return err_set(err, -ECANCELED, "port %s: the switch is ending", impl->port.name);
+	return call.ret;
 }
 
 static const struct port_ops vhost_port_ops = {
@@ -347,19 +377,26 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 	vp->memory_node = -1;
 	vp->n_rings = n_rings;
 	vp->mtu = params->mtu;
+	vp->features_offered = vhost_features_offered(params);
+	vp->protocol_features_offered = vhost_protocol_offered(params);
 	for (uint16_t i = 0; i < n_rings; i++)
 		vp->rings[i] = (struct vhost_ring){.call_fd = -1, .kick_fd = -1};
 	vp->gate_params = (struct gate_port_params){
 		.name = vp->impl.port.name,
 		.path = params->path,
 		.client = params->client,
+		.down = params->down,
 		.max_pairs = params->queues,
+		.features = vp->features_offered,
+		.protocol_features = vp->protocol_features_offered,
+		.mtu = params->mtu,
 		.uid = params->uid,
 		.gid = params->gid,
 		.perms = params->perms,
 		.ops = &vhost_gate_ops,
 		.user = vp,
 	};
+	memcpy(vp->gate_params.mac, params->mac, sizeof(params->mac));
 	vp->gate_err = err;
 	ret = loop_call(env->session, gate_add, vp);
 	if (ret == 0)

@@ -26,6 +26,8 @@ struct vhost_port {
 	struct leg leg;
 	uint16_t n_rings; /* 2 * pairs offered */
 	uint32_t mtu;     /* 0 = no limit */
+	uint64_t features_offered;
+	uint64_t protocol_features_offered;
 	/* of the session */
 	struct vring_mem *mem; /* of the published link; outlives it */
 	uint64_t features;
@@ -52,3 +54,16 @@ void vhost_link_save(struct vhost_port *vp, const struct port_link *link);
 
 /** vhost_link_free() - NULL is fine. */
 void vhost_link_free(struct port_link *link);
+
+/** vhost_features_offered(), vhost_protocol_offered() - The feature bits, and those of the protocol,
+ *  that a port with these parameters offers. Pure. */
+uint64_t vhost_features_offered(const struct port_vhost_params *params);
+uint64_t vhost_protocol_offered(const struct port_vhost_params *params);
+
+/**
+ * vhost_rx_offloads(), vhost_tx_offloads() - PORT_OL_ bits of what negotiated @features let the
+ * guest's frames leave undone, and of what the guest takes undone. A bit whose feature lacks the
+ * one that it depends on does not count. Pure. Source: virtio 1.2, 5.1.3.1.
+ */
+uint8_t vhost_rx_offloads(uint64_t features);
+uint8_t vhost_tx_offloads(uint64_t features);

@@ -140,6 +140,16 @@ static int queue_add(const struct vhost_port *vp, const struct gate_device *dev,
 	return 0;
 }
 
+/* The longest frame that the port's MTU and the front-end's let pass. */
+static uint32_t mtu_frame(const struct vhost_port *vp, const struct gate_device *dev)
+{
+	uint32_t port = port_mtu_frame(vp->mtu), guest = UINT32_MAX;
+
+	if (dev->features & GATE_F_MTU)
+		guest = port_mtu_frame(dev->mtu);
+	return RTE_MIN(port, guest);
+}
+
 int vhost_link_build(const struct vhost_port *vp, const struct gate_device *dev,
 		     struct port_link **out, struct vring_mem **out_mem, struct err *err)
 {
@@ -162,7 +172,9 @@ int vhost_link_build(const struct vhost_port *vp, const struct gate_device *dev,
 	}
 	link->mergeable = (dev->features & GATE_F_MRG_RXBUF) != 0;
 	link->max_frame = VRING_FRAME_MAX;
-	link->mtu_frame = port_mtu_frame(vp->mtu);
+	link->mtu_frame = mtu_frame(vp, dev);
+	link->rx_offloads = vhost_rx_offloads(dev->features);
+	link->tx_offloads = vhost_tx_offloads(dev->features);
 	for (uint16_t i = 0; i < vp->n_rings; i++) {
 		ret = queue_add(vp, dev, i, mem, link, err);
 		if (ret != 0) {

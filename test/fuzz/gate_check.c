@@ -21,6 +21,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LIB_FAILS 0x80
+#define WITH_ALL  0x80 /* in the first byte: the port has an MTU and a configuration space */
 
 #define MUST(cond)                                                                                 \
 	do {                                                                                       \
@@ -57,6 +58,22 @@ static bool next_message(struct input *in, struct gate_hdr *hdr, uint8_t *fds)
 	hdr->flags = head[1];
 	hdr->size = head[2] | (uint32_t)head[3] << 8;
 	*fds = head[4];
+	return true;
+}
+
+/* What is beyond the longest payload is read and forgotten, and never passes. */
+static bool take_payload(struct input *in, struct gate_msg *msg)
+{
+	uint32_t size = msg->hdr.size, kept = size;
+
+	if (kept > GATE_PAYLOAD_MAX) {
+		MUST(msg->hdr.request == GATE_SET_MEM_TABLE);
+		kept = GATE_PAYLOAD_MAX;
+	}
+	if (size > in->left || !take(in, &msg->payload, kept))
+		return false;
+	in->data += size - kept;
+	in->left -= size - kept;
 	return true;
 }
 
@@ -119,10 +136,12 @@ static void look_at_ring(const struct gate_device *dev, unsigned int i)
 
 static void look_at_device(const struct gate_device *dev)
 {
-	MUST((dev->offered & ~GATE_FEATURES_OFFERED) == 0);
+	MUST((dev->offered & ~dev->may_offer) == 0);
 	MUST((dev->features & ~dev->offered) == 0);
-	MUST((dev->protocol_features & ~GATE_PROTOCOL_FEATURES_OFFERED) == 0);
+	MUST((dev->protocol_features & ~dev->may_offer_protocol) == 0);
 	MUST(dev->has_features || dev->features == 0);
+	MUST(dev->mtu == 0 || (dev->mtu >= 68 && dev->mtu <= 65535));
+	MUST(dev->mtu_max == 0 || dev->mtu <= dev->mtu_max);
 	if (dev->has_memory)
 		look_at_memory(&dev->mem);
 	else
@@ -163,12 +182,46 @@ static void look_at_addresses(const struct gate_device *dev, const struct gate_v
 static void library_did(struct gate_device *dev, const struct gate_msg *msg)
 {
 	struct gate_msg reply = {.hdr = msg->hdr, .payload.u64 = UINT64_MAX};
+	struct gate_msg down = *msg;
+
+	// what it gets to see: never more than it offered
+	gate_mask_request(&down);
+	if (msg->hdr.request == GATE_SET_FEATURES)
+		MUST((down.payload.u64 & ~(dev->may_offer & ~GATE_F_OWN)) == 0);
+	else if (msg->hdr.request == GATE_SET_PROTOCOL_FEATURES)
+		MUST((down.payload.u64 & ~(dev->may_offer_protocol & ~GATE_PF_OWN)) == 0);
 
 	if (msg->hdr.request == GATE_SET_VRING_ADDR)
 		look_at_addresses(dev, &msg->payload.addr);
 	if (gate_request_has_reply(msg->hdr.request))
 		gate_mask_reply(dev, msg->hdr.request, &reply);
 	gate_apply(dev, msg);
+}
+
+/* The gate's own answer fits into what sends it, and tells what was asked for. */
+static void look_at_answer(const struct gate_device *dev, const struct gate_msg *msg)
+{
+	const struct gate_config *asked = &msg->payload.config;
+	struct gate_msg reply;
+
+	gate_answer(dev, msg, &reply);
+	MUST(reply.hdr.request == msg->hdr.request);
+	MUST(reply.hdr.size <= GATE_PAYLOAD_MAX);
+	if (msg->hdr.request == GATE_SEND_RARP) {
+		MUST(dev->protocol_features & GATE_PF_RARP);
+		MUST((msg->payload.u64 & 1) == 0 && msg->payload.u64 << 16 != 0);
+	}
+	if (msg->hdr.request != GATE_GET_CONFIG) {
+		MUST(reply.hdr.size == 8);
+		return;
+	}
+	MUST(dev->protocol_features & GATE_PF_CONFIG);
+	if (asked->size == 0 || (wide)asked->offset + asked->size > GATE_CONFIG_MAX) {
+		MUST(reply.hdr.size == 0);
+		return;
+	}
+	MUST(reply.hdr.size == msg->hdr.size);
+	MUST(memcmp(&reply.payload, &msg->payload, GATE_CONFIG_HDR) == 0);
 }
 
 /* Return: does the session go on? */
@@ -183,10 +236,13 @@ static bool judge(struct gate_device *dev, const struct gate_msg *msg, uint8_t f
 	MUST(memcmp(&before, dev, sizeof(before)) == 0);
 	MUST((why == untouched) == (passes || verdict == GATE_ANSWER));
 	MUST(why != NULL);
+	if (verdict == GATE_ANSWER)
+		look_at_answer(dev, msg);
 	if (!passes)
 		return verdict != GATE_CLOSE;
 	MUST(gate_request_name(msg->hdr.request) != NULL);
 	MUST((fds & 0x3f) <= GATE_FDS_MAX);
+	MUST(msg->hdr.size <= GATE_PAYLOAD_MAX);
 	if (fds & LIB_FAILS)
 		return verdict != GATE_PASS_QUIESCE;
 	library_did(dev, msg);
@@ -204,6 +260,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!take(&in, &pairs, 1))
 		return 0;
 	dev.max_rings = (uint16_t)(2 * (pairs % 128 + 1));
+	dev.may_offer = GATE_FEATURES_OFFERED;
+	dev.may_offer_protocol = GATE_PROTOCOL_FEATURES_OFFERED;
+	if (pairs & WITH_ALL) {
+		dev.may_offer |= GATE_F_OWN;
+		dev.may_offer_protocol |= GATE_PF_CONFIG;
+		dev.mtu_max = 1500;
+	}
 	for (;;) {
 		const char *why = NULL;
 
@@ -214,8 +277,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			MUST(why != NULL);
 			break;
 		}
-		MUST(why == NULL && msg.hdr.size <= sizeof(msg.payload));
-		if (!take(&in, &msg.payload, msg.hdr.size) || !judge(&dev, &msg, fds))
+		MUST(why == NULL);
+		if (!take_payload(&in, &msg) || !judge(&dev, &msg, fds))
 			break;
 	}
 	return 0;

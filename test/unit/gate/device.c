@@ -146,6 +146,8 @@ void device_at(enum stage stage, struct gate_device *dev)
 
 	memset(dev, 0, sizeof(*dev));
 	dev->max_rings = MAX_RINGS;
+	dev->may_offer = GATE_FEATURES_OFFERED;
+	dev->may_offer_protocol = GATE_PROTOCOL_FEATURES_OFFERED;
 	if (stage == FRESH)
 		return;
 	ask(dev);

@@ -149,6 +149,8 @@ static void lib_event(void *user, uint32_t events)
 	// without this the library would not answer, and with it twice
 	must(msg.hdr.flags == (has_reply ? GATE_VERSION : GATE_VERSION | GATE_FLAG_NEED_REPLY));
 	note(rig, "lib %s fds %u", gate_request_name(msg.hdr.request), n_fds);
+	if (msg.hdr.request == GATE_SET_FEATURES || msg.hdr.request == GATE_SET_PROTOCOL_FEATURES)
+		rig->lib_saw |= msg.payload.u64;
 	if (msg.hdr.request == f.hang_up_at)
 		lib_hang_up(rig);
 	else if (msg.hdr.request != f.mute_request)
@@ -246,6 +248,12 @@ static void op_kick_fd(void *user, uint16_t index, int fd)
 	swap_fd(user, "kick", ((struct rig *)user)->kick_fd, index, fd);
 }
 
+static void op_announce(void *user, const uint8_t mac[6])
+{
+	note(user, "announce %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+	     mac[5]);
+}
+
 static const struct gate_ops ops = {
 	.leg_open = op_leg_open,
 	.leg_close = op_leg_close,
@@ -253,6 +261,7 @@ static const struct gate_ops ops = {
 	.resume = op_resume,
 	.call_fd = op_call_fd,
 	.kick_fd = op_kick_fd,
+	.announce = op_announce,
 };
 
 static void *loop_main(void *user)
@@ -269,6 +278,9 @@ static void on_loop_add(void *user)
 		.path = rig->path,
 		.client = rig->port != NULL, // what rig_up() left there
 		.max_pairs = 2,
+		.features = GATE_FEATURES_OFFERED,
+		.protocol_features = GATE_PROTOCOL_FEATURES_OFFERED,
+		.mac = RIG_MAC,
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
 		.perms = 0660,
@@ -278,6 +290,12 @@ static void on_loop_add(void *user)
 	struct err err = {0};
 	int ret;
 
+	if (rig->config) {
+		params.features |= GATE_F_OWN;
+		params.protocol_features |= GATE_PF_CONFIG;
+		params.mtu = 9000;
+	}
+	params.down = rig->down;
 	must(gate_create(rig->loop, &rig->gate) == 0);
 	ret = gate_port_add(rig->gate, &params, &rig->port, &err);
 	if (ret < 0)
@@ -285,9 +303,11 @@ static void on_loop_add(void *user)
 	must(ret == 0);
 }
 
-void rig_up(struct rig *rig, bool client)
+static void start(struct rig *rig, bool client, bool config, bool down)
 {
 	memset(rig, 0, sizeof(*rig));
+	rig->config = config;
+	rig->down = down;
 	rig->n_fds_before = count_fds();
 	rig->lib_fd = -1;
 	rig->fe_peek = -1;
@@ -301,6 +321,43 @@ void rig_up(struct rig *rig, bool client)
 	assert_int_equal(pthread_create(&rig->thread, NULL, loop_main, rig->loop), 0);
 	rig->port = client ? (struct gate_port *)rig : NULL;
 	assert_int_equal(loop_call(rig->loop, on_loop_add, rig), 0);
+}
+
+void rig_up(struct rig *rig, bool client)
+{
+	start(rig, client, false, false);
+}
+
+void rig_up_config(struct rig *rig)
+{
+	start(rig, false, true, false);
+}
+
+void rig_up_down(struct rig *rig, bool client)
+{
+	start(rig, client, false, true);
+}
+
+struct link_call {
+	struct rig *rig;
+	bool up;
+	struct err *err;
+	int ret;
+};
+
+static void on_loop_link(void *user)
+{
+	struct link_call *call = user;
+
+	call->ret = gate_port_set_link(call->rig->port, call->up, call->err);
+}
+
+int rig_set_link(struct rig *rig, bool up, struct err *err)
+{
+	struct link_call call = {.rig = rig, .up = up, .err = err};
+
+	assert_int_equal(loop_call(rig->loop, on_loop_link, &call), 0);
+	return call.ret;
 }
 
 static void on_loop_destroy(void *user)
@@ -477,6 +534,20 @@ uint64_t fe_expect_reply(int fd, uint32_t request)
 	assert_int_equal(hdr.flags, GATE_VERSION | GATE_FLAG_REPLY);
 	assert_int_equal(hdr.size, 8);
 	return value;
+}
+
+uint32_t fe_expect_payload(int fd, uint32_t request, union gate_payload *payload)
+{
+	struct gate_hdr hdr;
+
+	assert_int_equal(recv(fd, &hdr, sizeof(hdr), MSG_WAITALL), sizeof(hdr));
+	assert_int_equal(hdr.request, request);
+	assert_int_equal(hdr.flags, GATE_VERSION | GATE_FLAG_REPLY);
+	assert_true(hdr.size <= GATE_PAYLOAD_MAX);
+	memset(payload, 0xee, sizeof(*payload));
+	if (hdr.size > 0)
+		assert_int_equal(recv(fd, payload, hdr.size, MSG_WAITALL), hdr.size);
+	return hdr.size;
 }
 
 void fe_expect_closed(int fd)

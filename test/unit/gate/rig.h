@@ -8,7 +8,7 @@
  * the other end of the leg, served by the same loop. The test itself is the front-end.
  *
  * What the gate's user is told and what the library gets is written down in order in a journal:
- * "open", "quiesce", "lib SET_FEATURES fds 0", "resume", "kick 0 fd", "call 1 none", "close".
+ * "open", "quiesce", "lib SET_FEATURES fds 0", "resume", "kick 0 fd", "call 1 none", "announce 02:...", "close".
  */
 
 #include <pthread.h>
@@ -19,6 +19,10 @@
 #include <gate/gate.h>
 
 #define RIG_JOURNAL 4096
+#define RIG_MAC                                                                                    \
+	{                                                                                          \
+		0x52, 0x54, 0x00, 0x12, 0x34, 0x56                                                 \
+	}
 
 /* Why the fake library or the gate's user should fail, set before the message that meets it. */
 struct rig_faults {
@@ -38,6 +42,8 @@ struct rig {
 	struct gate *gate;
 	struct gate_port *port;
 	char dir[64], path[108];
+	bool config;      /* rig_up_config() */
+	bool down;        /* rig_up_down() */
 	int n_fds_before; /* open descriptors before anything of this was there */
 
 	// the loop's thread
@@ -45,6 +51,7 @@ struct rig {
 	struct loop_watch *lib_watch;
 	struct loop_timer *lib_timer;
 	struct gate_device last; /* as resume() saw it */
+	uint64_t lib_saw;        /* every bit that the library was told to set */
 	int fe_peek; /* the test's end: nothing must be readable at resume(); -1 = no check */
 	bool replied_early;
 
@@ -56,6 +63,12 @@ struct rig {
 
 /** rig_up() - A port in server or client mode; @client: rig->path is listened on by the test. */
 void rig_up(struct rig *rig, bool client);
+/** rig_up_config() - A server that offers a configuration space, with RIG_MAC and an MTU of 9000. */
+void rig_up_config(struct rig *rig);
+/** rig_up_down() - As rig_up(), with the link down. */
+void rig_up_down(struct rig *rig, bool client);
+/** rig_set_link() - gate_port_set_link() on the loop. */
+int rig_set_link(struct rig *rig, bool up, struct err *err);
 /** rig_down() - Also checks that no descriptor is left. */
 void rig_down(struct rig *rig);
 
@@ -80,6 +93,8 @@ void fe_send(int fd, const struct gate_msg *msg, unsigned int n_fds);
 void fe_send_part(int fd, const struct gate_msg *msg, size_t from, size_t to, unsigned int n_fds);
 /** fe_expect_reply() - The next reply is one to @request with 8 bytes. Return: those. */
 uint64_t fe_expect_reply(int fd, uint32_t request);
+/** fe_expect_payload() - The next reply is one to @request. Return: bytes of its payload. */
+uint32_t fe_expect_payload(int fd, uint32_t request, union gate_payload *payload);
 /** fe_expect_closed() - The gate hangs up, having sent nothing. */
 void fe_expect_closed(int fd);
 

@@ -138,7 +138,10 @@ static void reset_owner_forgets_all_but_the_offer(void **state)
 	device_at(PACKED_STARTED, &dev);
 	device_take(&dev, msg_empty(GATE_SET_OWNER));
 	assert_true(dev.has_owner);
+	device_take(&dev, msg_u64(GATE_NET_SET_MTU, 1400));
+	assert_int_equal(dev.mtu, 1400);
 	device_take(&dev, msg_empty(GATE_RESET_OWNER));
+	assert_int_equal(dev.mtu, 0);
 	assert_int_equal(dev.features, 0);
 	assert_int_equal(dev.protocol_features, 0);
 	assert_false(dev.has_features);

@@ -78,7 +78,8 @@ static const struct row rows[] = {
 	// what is not on the list
 	{STARTED, 0, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, 21, U64, 0, 0, 0, 0, 1, REFUSE, "unknown"},
-	{STARTED, 24, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
+	{STARTED, 23, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
+	{STARTED, 26, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, 38, U64, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, 41, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
 	{STARTED, UINT32_MAX, EMPTY, 0, 0, 0, 0, 0, REFUSE, "unknown"},
@@ -87,7 +88,6 @@ static const struct row rows[] = {
 	{STARTED, GATE_SET_LOG_BASE, U64, 0, 0, 0, 0, 1, REFUSE, "too short"},
 	{STARTED, GATE_SET_LOG_FD, EMPTY, 0, 0, 0, 0, 1, REFUSE, "not negotiated"},
 	{STARTED, GATE_SET_LOG_FD, EMPTY, 0, 0, 0, 0, 0, REFUSE, "missing file"},
-	{STARTED, GATE_SEND_RARP, U64, 0, 0, 0, 0, 0, REFUSE, "not negotiated"},
 
 	// features
 	{FRESH, GATE_SET_FEATURES, U64, F_SPLIT, 0, 0, 0, 0, REFUSE, "before they were asked"},
@@ -211,14 +211,25 @@ static const struct row rows[] = {
 
 	// MTU: the protocol feature is what counts
 	{ASKED, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, REFUSE, "not negotiated"},
-	{PROTO, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, PASS, NULL},
-	{LEGACY, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, PASS, NULL},
-	{SPLIT, GATE_NET_SET_MTU, U64, 68, 0, 0, 0, 0, PASS, NULL},
-	{SPLIT, GATE_NET_SET_MTU, U64, 65535, 0, 0, 0, 0, PASS, NULL},
+	{PROTO, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, QUIESCE, NULL},
+	{LEGACY, GATE_NET_SET_MTU, U64, 1500, 0, 0, 0, 0, QUIESCE, NULL},
+	{SPLIT, GATE_NET_SET_MTU, U64, 68, 0, 0, 0, 0, QUIESCE, NULL},
+	{SPLIT, GATE_NET_SET_MTU, U64, 65535, 0, 0, 0, 0, QUIESCE, NULL},
 	{SPLIT, GATE_NET_SET_MTU, U64, 0, 0, 0, 0, 0, REFUSE, "MTU"},
 	{SPLIT, GATE_NET_SET_MTU, U64, 67, 0, 0, 0, 0, REFUSE, "MTU"},
 	{SPLIT, GATE_NET_SET_MTU, U64, 65536, 0, 0, 0, 0, REFUSE, "MTU"},
 	{SPLIT, GATE_NET_SET_MTU, U64, UINT64_MAX, 0, 0, 0, 0, REFUSE, "MTU"},
+
+	// announcements: an address in the first six bytes
+	{ASKED, GATE_SEND_RARP, U64, 0x020000000002, 0, 0, 0, 0, REFUSE, "not negotiated"},
+	{PROTO, GATE_SEND_RARP, U64, 0x010000000002, 0, 0, 0, 0, ANSWER, NULL},
+	{STARTED, GATE_SEND_RARP, U64, 0x563412005452, 0, 0, 0, 0, ANSWER, NULL},
+	{STARTED, GATE_SEND_RARP, U64, 0xffff563412005452, 0, 0, 0, 0, ANSWER, NULL},
+	{STARTED, GATE_SEND_RARP, U64, 0x020000000002, 0, 0, 0, 1, CLOSE, "surplus"},
+	{STARTED, GATE_SEND_RARP, U64, 0, 0, 0, 0, 0, REFUSE, "no address"},
+	{STARTED, GATE_SEND_RARP, U64, 0xffff000000000000, 0, 0, 0, 0, REFUSE, "no address"},
+	{STARTED, GATE_SEND_RARP, U64, 0x563412005453, 0, 0, 0, 0, REFUSE, "group address"},
+	{STARTED, GATE_SEND_RARP, U64, UINT64_MAX, 0, 0, 0, 0, REFUSE, "group address"},
 
 	// status
 	{ASKED, GATE_SET_STATUS, U64, 1, 0, 0, 0, 0, REFUSE, "not negotiated"},
@@ -237,6 +248,32 @@ static void every_row_gets_its_verdict(void **state)
 
 		device_at(rows[i].stage, &dev);
 		expect(&dev, &msg, rows[i].n_fds, rows[i].verdict, rows[i].why, i);
+	}
+}
+
+static void a_port_with_an_mtu_takes_none_above(void **state)
+{
+	const struct {
+		uint32_t port;
+		uint64_t asked;
+		enum gate_verdict verdict;
+	} mtus[] = {
+		{1500, 1500, QUIESCE},  {1500, 68, QUIESCE},
+		{1500, 1501, REFUSE},   {1500, 65535, REFUSE},
+		{1500, 67, REFUSE},     {68, 68, QUIESCE},
+		{68, 69, REFUSE},       {65535, 65535, QUIESCE},
+		{65535, 65536, REFUSE}, {1500, 1500 | 1ull << 32, REFUSE},
+	};
+	struct gate_device dev;
+
+	(void)state;
+	device_at(STARTED, &dev);
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
+		struct gate_msg msg = msg_u64(GATE_NET_SET_MTU, mtus[i].asked);
+
+		dev.mtu_max = mtus[i].port;
+		expect(&dev, &msg, 0, mtus[i].verdict, mtus[i].verdict == REFUSE ? "mtu=" : NULL,
+		       i);
 	}
 }
 
@@ -397,7 +434,7 @@ static void memory_tables_bring_an_fd_a_region(void **state)
 	msg.hdr.size = sizeof(msg.payload.mem);
 	for (uint32_t n = 9; n != 0; n = n * 5 + 1) {
 		msg.payload.mem.n_regions = n;
-		expect(&dev, &msg, 8, REFUSE, "more than 8", n);
+		expect(&dev, &msg, 8, REFUSE, "more than 8 memory regions; give the guest one", n);
 		if (n > UINT32_MAX / 8)
 			break;
 	}
@@ -411,14 +448,22 @@ static void headers_are_judged_alone(void **state)
 		uint32_t flags, size;
 		enum gate_verdict verdict;
 	} headers[] = {
-		{0x1, 0, PASS},           {0x9, 8, PASS},         {0x1, 264, PASS},
-		{0x1, 265, CLOSE},        {0x1, 4096, CLOSE},     {0x1, 1u << 31, CLOSE},
+		{0x1, 0, PASS},           {0x9, 8, PASS},         {0x1, 268, PASS},
+		{0x1, 269, CLOSE},        {0x1, 4096, CLOSE},     {0x1, 1u << 31, CLOSE},
 		{0x1, UINT32_MAX, CLOSE}, {0x0, 0, CLOSE},        {0x2, 0, CLOSE},
 		{0x3, 0, CLOSE},          {0x5, 0, CLOSE},        {0xd, 0, CLOSE},
 		{0x11, 0, CLOSE},         {0x80000001, 0, CLOSE},
 	};
 
 	(void)state;
+	// a memory table of too many regions is heard out
+	for (uint32_t size = 269; size < 10000; size++) {
+		struct gate_hdr hdr = {.request = GATE_SET_MEM_TABLE, .flags = 1, .size = size};
+		const char *why = NULL;
+
+		assert_int_equal(gate_check_header(&hdr, &why),
+				 size <= 8 + 253 * 32 ? PASS : CLOSE);
+	}
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 		struct gate_hdr hdr = {
 			.request = 77, .flags = headers[i].flags, .size = headers[i].size};
@@ -443,6 +488,12 @@ static void replies_are_masked(void **state)
 	gate_mask_reply(&dev, GATE_GET_FEATURES, &reply);
 	assert_int_equal(reply.payload.u64, GATE_F_MQ);
 	assert_int_equal(dev.offered, GATE_F_MQ);
+	// offload bits pass where the port offers them
+	dev.may_offer |= GATE_F_CSUM | GATE_F_GUEST_TSO6;
+	reply.payload.u64 = UINT64_MAX;
+	gate_mask_reply(&dev, GATE_GET_FEATURES, &reply);
+	assert_int_equal(reply.payload.u64,
+			 GATE_FEATURES_OFFERED | GATE_F_CSUM | GATE_F_GUEST_TSO6);
 	reply.payload.u64 = UINT64_MAX;
 	gate_mask_reply(&dev, GATE_GET_VRING_BASE, &reply);
 	assert_int_equal(reply.payload.u64, UINT64_MAX);
@@ -467,6 +518,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row_gets_its_verdict),
+		cmocka_unit_test(a_port_with_an_mtu_takes_none_above),
 		cmocka_unit_test(every_size_but_the_right_one_is_turned_down),
 		cmocka_unit_test(logging_needs_its_feature),
 		cmocka_unit_test(ring_flags_are_refused),

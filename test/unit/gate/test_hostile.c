@@ -56,6 +56,47 @@ static void surplus_fds_end_the_session_and_are_closed(void **state)
 	rig_down(&rig);
 }
 
+/* A memory table of @n regions, as long as it says, with as many fds; in two pieces. */
+static void send_regions(int fd, uint32_t n, bool need_reply)
+{
+	struct gate_msg mem = msg_empty(GATE_SET_MEM_TABLE);
+	char rest[GATE_REGIONS_NAMED * sizeof(struct gate_mem_region)] = {0};
+	size_t first = sizeof(mem.hdr) + sizeof(mem.payload.mem);
+
+	mem.hdr.size = 8 + n * (uint32_t)sizeof(struct gate_mem_region);
+	mem.hdr.flags |= need_reply ? GATE_FLAG_NEED_REPLY : 0;
+	mem.payload.mem.n_regions = n;
+	fe_send_part(fd, &mem, 0, first, n);
+	assert_int_equal(send(fd, rest, sizeof(mem.hdr) + mem.hdr.size - first, MSG_NOSIGNAL),
+			 sizeof(mem.hdr) + mem.hdr.size - first);
+}
+
+static void too_many_regions_are_refused_with_the_remedy(void **state)
+{
+	const uint32_t counts[] = {9, 10, 16, 32, 253};
+	struct gate_msg get = msg_empty(GATE_GET_FEATURES);
+	struct rig rig;
+	int fd, before;
+
+	(void)state;
+	rig_up(&rig, false);
+	fd = rig_connect(&rig);
+	(void)ask(fd, get, 0);
+	before = count_fds();
+	for (unsigned int i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		send_regions(fd, counts[i], true);
+		assert_int_equal(fe_expect_reply(fd, GATE_SET_MEM_TABLE), 1);
+		rig_settle(&rig);
+		assert_int_equal(count_fds(), before);
+		// and the message behind it is found where it begins
+		assert_int_equal(ask(fd, get, 0), GATE_FEATURES_OFFERED);
+		assert_int_equal(rig_info(&rig).refused, i + 1);
+	}
+	send_regions(fd, 9, false);
+	expect_end(&rig, fd, 1, "more than 8 memory regions; give the guest one memory backend");
+	rig_down(&rig);
+}
+
 static void fds_of_several_pieces_add_up(void **state)
 {
 	struct gate_msg mem = msg_mem_usual();
@@ -139,7 +180,7 @@ static void a_broken_header_ends_the_session_before_its_payload(void **state)
 		{.request = 1, .flags = 0},
 		{.request = 1, .flags = 5},
 		{.request = 1, .flags = 17},
-		{.request = 1, .flags = 1, .size = 265},
+		{.request = 1, .flags = 1, .size = 269},
 		{.request = 1, .flags = 9, .size = UINT32_MAX},
 	};
 	struct rig rig;
@@ -413,6 +454,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(surplus_fds_end_the_session_and_are_closed),
+		cmocka_unit_test(too_many_regions_are_refused_with_the_remedy),
 		cmocka_unit_test(fds_of_several_pieces_add_up),
 		cmocka_unit_test(one_fd_too_many_is_not_just_dropped),
 		cmocka_unit_test(a_refusal_is_answered_where_an_answer_is_due),

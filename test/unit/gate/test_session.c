@@ -101,6 +101,20 @@ static void a_message_stops_the_workers_and_lets_them_go_on_before_its_answer(vo
 	finish(&rig, fd);
 }
 
+static void an_mtu_is_known_when_the_workers_go_on(void **state)
+{
+	struct rig rig;
+	int fd = start(&rig);
+
+	(void)state;
+	assert_int_equal(ask(fd, msg_u64(GATE_NET_SET_MTU, 1400), 0), 0);
+	rig_expect(&rig, "quiesce; lib NET_SET_MTU fds 0; lib GET_FEATURES fds 0; resume");
+	assert_int_equal(rig.last.mtu, 1400);
+	assert_int_equal(ask(fd, msg_u64(GATE_NET_SET_MTU, 67), 0), 1);
+	rig_expect(&rig, "");
+	finish(&rig, fd);
+}
+
 static void a_message_that_changes_no_ring_stops_nobody(void **state)
 {
 	struct rig rig;
@@ -113,10 +127,9 @@ static void a_message_that_changes_no_ring_stops_nobody(void **state)
 	rig_expect(&rig, "lib SET_VRING_CALL fds 0; call 1 none");
 	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_ERR, 1), 1), 0);
 	rig_expect(&rig, "lib SET_VRING_ERR fds 1");
-	assert_int_equal(ask(fd, msg_u64(GATE_NET_SET_MTU, 1500), 0), 0);
 	assert_int_equal(ask(fd, msg_u64(GATE_SET_STATUS, 15), 0), 0);
 	assert_int_equal(ask(fd, msg_empty(GATE_GET_STATUS), 0), 15);
-	rig_expect(&rig, "lib NET_SET_MTU fds 0; lib SET_STATUS fds 0; lib GET_STATUS fds 0");
+	rig_expect(&rig, "lib SET_STATUS fds 0; lib GET_STATUS fds 0");
 	finish(&rig, fd);
 }
 
@@ -327,7 +340,7 @@ static void removing_the_port_ends_its_session(void **state)
 	fe_send(fd, &mtu, 0);
 	rig_wait_journal(&rig, "lib NET_SET_MTU");
 	assert_int_equal(loop_call(rig.loop, on_loop_del, &rig), 0);
-	rig_expect(&rig, "lib NET_SET_MTU fds 0; quiesce; close");
+	rig_expect(&rig, "quiesce; lib NET_SET_MTU fds 0; quiesce; close");
 	fe_expect_closed(fd);
 	assert_int_equal(access(rig.path, F_OK), -1);
 	rig.fe_peek = -1;
@@ -339,6 +352,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_stops_the_workers_and_lets_them_go_on_before_its_answer),
+		cmocka_unit_test(an_mtu_is_known_when_the_workers_go_on),
 		cmocka_unit_test(a_message_that_changes_no_ring_stops_nobody),
 		cmocka_unit_test(the_gate_itself_says_how_many_pairs_there_are),
 		cmocka_unit_test(without_need_reply_only_questions_are_answered),

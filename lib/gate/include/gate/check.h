@@ -13,7 +13,7 @@
 enum gate_verdict {
 	GATE_PASS,         /* hand to the library, workers may go on */
 	GATE_PASS_QUIESCE, /* stop the workers first, read everything afresh afterwards */
-	GATE_ANSWER,       /* the gate answers itself: GET_QUEUE_NUM */
+	GATE_ANSWER,       /* the gate answers itself: gate_answer() */
 	GATE_REFUSE,       /* legal form, illegal content: error reply where one was asked for, and
 			    * close the connection where none was */
 	GATE_CLOSE,        /* broken form: close the connection */
@@ -24,7 +24,8 @@ enum gate_verdict {
  * @why: one short phrase for the log when the verdict is GATE_CLOSE.
  * Return: GATE_PASS when the header is well formed and its size is at most what the largest
  *         request carries; else GATE_CLOSE. (An unknown request of a plausible size passes here, so
- *         that its payload is consumed and it can be refused in order.)
+ *         that its payload is consumed and it can be refused in order; and so does a memory table
+ *         of too many regions, of which only GATE_PAYLOAD_MAX bytes are kept.)
  */
 enum gate_verdict gate_check_header(const struct gate_hdr *hdr, const char **why);
 
@@ -38,10 +39,25 @@ enum gate_verdict gate_check(const struct gate_device *dev, const struct gate_ms
 
 /**
  * gate_mask_reply() - Rewrite the library's answer to @request before the front-end sees it:
- * features and protocol features are masked with what the switch offers (GET_FEATURES also sets
- * dev->offered); everything else is left alone.
+ * features and protocol features are masked with what the port may offer, and what the gate serves
+ * by itself is added (GET_FEATURES also sets dev->offered); everything else is left alone.
  */
 void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg *reply);
+
+/**
+ * gate_mask_request() - Rewrite a message that passed before the library sees it: what the gate
+ * serves by itself is taken out of features and protocol features. gate_apply() gets the original.
+ */
+void gate_mask_request(struct gate_msg *msg);
+
+/**
+ * gate_answer() - The reply to a message whose verdict is GATE_ANSWER, but for its flags; due where
+ * the message has a reply or asks for an acknowledgement.
+ * A GET_CONFIG beyond the configuration space gets one without payload, which is how the
+ * specification tells an error there.
+ * Source: QEMU, docs/interop/vhost-user.rst, VHOST_USER_GET_CONFIG; virtio 1.2, 5.1.4.
+ */
+void gate_answer(const struct gate_device *dev, const struct gate_msg *msg, struct gate_msg *reply);
 
 /** gate_apply() - Bring @dev up to date after @msg succeeded in the library. */
 void gate_apply(struct gate_device *dev, const struct gate_msg *msg);

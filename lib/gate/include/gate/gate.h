@@ -16,7 +16,7 @@
  * Everything here runs on the session thread (the loop given to gate_create()), except where a
  * function says otherwise.
  *
- * Life of a session: leg_open -> { quiesce -> [library] -> resume | call_fd | kick_fd } ... ->
+ * Life of a session: leg_open -> { quiesce -> [library] -> resume | call_fd | kick_fd | announce } ... ->
  * quiesce -> leg_close. quiesce() may come twice in a row; resume() only after quiesce(). After
  * leg_close() none of the others is called until the next leg_open().
  */
@@ -54,13 +54,21 @@ struct gate_ops {
 	/** kick_fd() - Ring @index is kicked through @fd; -1 = none. Takes ownership. Called
 	 *  between quiesce() and resume(). */
 	void (*kick_fd)(void *user, uint16_t index, int fd);
+	/** announce() - The guest has moved here and cannot tell the network so itself: somebody has
+	 *  to send a frame from @mac, a unicast address, in its name. At any time in a session. */
+	void (*announce)(void *user, const uint8_t mac[6]);
 };
 
 struct gate_port_params {
 	const char *name;           /* for log lines; copied */
 	const char *path;           /* at most 107 bytes; copied */
 	bool client;                /* connect instead of listen; retried every 200 ms */
+	bool down;                  /* neither, until gate_port_set_link() */
 	uint16_t max_pairs;         /* queue pairs offered, 1 to 128 */
+	uint64_t features;          /* that may be offered: GATE_F_ */
+	uint64_t protocol_features; /* that may be offered: GATE_PF_ */
+	uint32_t mtu;               /* the largest that a front-end may set; 0 = any */
+	uint8_t mac[6];             /* told where features have GATE_F_MAC */
 	uid_t uid;                  /* of the socket file; (uid_t)-1 = leave */
 	gid_t gid;                  /* (gid_t)-1 = leave */
 	mode_t perms;               /* of the socket file */
@@ -71,6 +79,7 @@ struct gate_port_params {
 /* What `port show` tells about a session. */
 struct gate_port_info {
 	bool connected;    /* a front-end is there */
+	bool down;         /* and none is let in: gate_port_set_link() */
 	uint64_t features; /* negotiated */
 	uint64_t protocol_features;
 	uint64_t messages;    /* whole messages received since the port was added */
@@ -91,7 +100,7 @@ void gate_destroy(struct gate *gate);
  * gate_port_add() - Open the port's socket. On the session thread.
  * Server: a stale socket file (nobody accepts) is replaced; a live one, or a file that is no
  * socket, is refused, naming the path. The file has its owner and mode before anyone can connect.
- * Client: succeeds at once, connecting goes on in the background.
+ * Client: succeeds at once, connecting goes on in the background. Down: so does a port that is.
  * Return: 0; -EADDRINUSE, -EACCES, -ENOENT, ... with @err; nothing is left behind then.
  */
 int gate_port_add(struct gate *gate, const struct gate_port_params *params, struct gate_port **out,
@@ -100,6 +109,14 @@ int gate_port_add(struct gate *gate, const struct gate_port_params *params, stru
 /** gate_port_del() - Ends the session (quiesce, leg_close), removes the socket file if it is still
  *  ours. On the session thread. NULL is fine. */
 void gate_port_del(struct gate_port *port);
+
+/**
+ * gate_port_set_link() - Down: ends the session as gate_port_del() does, and stops to listen, with
+ * the socket file removed if it is still ours, or to connect. Up: begins again, with the same care
+ * as gate_port_add(). In the state already: nothing. On the session thread.
+ * Return: 0; up: as gate_port_add(), with @err, and the port stays down.
+ */
+int gate_port_set_link(struct gate_port *port, bool up, struct err *err);
 
 /** gate_port_info() - On the session thread. */
 void gate_port_info(const struct gate_port *port, struct gate_port_info *out);

@@ -19,11 +19,16 @@
 #define GATE_FLAG_REPLY      0x4u
 #define GATE_FLAG_NEED_REPLY 0x8u
 #define GATE_MEM_REGIONS_MAX 8u
-#define GATE_FDS_MAX         8u   /* fds a legal message carries at most */
-#define GATE_RINGS_MAX       256u /* 128 queue pairs, librte_vhost's limit */
-#define GATE_VRING_IDX_MASK  0xffu
-#define GATE_VRING_NOFD      0x100u
-#define GATE_RING_SIZE_MAX   32768u
+#define GATE_FDS_MAX         8u /* fds a legal message carries at most */
+#define GATE_REGIONS_NAMED                                                                         \
+	253u                     /* regions a memory table may name, to be told that they are too
+				   * many: Linux passes no more fds at once */
+#define GATE_RINGS_MAX      256u /* 128 queue pairs, librte_vhost's limit */
+#define GATE_VRING_IDX_MASK 0xffu
+#define GATE_VRING_NOFD     0x100u
+#define GATE_RING_SIZE_MAX  32768u
+#define GATE_CONFIG_MAX     256u /* bytes of configuration space in a message */
+#define GATE_CONFIG_HDR     12u  /* bytes before them */
 
 enum gate_request {
 	GATE_GET_FEATURES = 1,
@@ -46,6 +51,8 @@ enum gate_request {
 	GATE_SET_VRING_ENABLE = 18,
 	GATE_SEND_RARP = 19,
 	GATE_NET_SET_MTU = 20,
+	GATE_GET_CONFIG = 24,
+	GATE_SET_CONFIG = 25,
 	GATE_SET_STATUS = 39,
 	GATE_GET_STATUS = 40,
 };
@@ -85,11 +92,23 @@ struct gate_mem_table {
 };
 static_assert(sizeof(struct gate_mem_table) == 8 + 8 * 32, "vhost-user memory table");
 
+struct gate_config {
+	uint32_t offset;
+	uint32_t size; /* of the bytes that follow */
+	uint32_t flags;
+	uint8_t bytes[GATE_CONFIG_MAX];
+};
+static_assert(sizeof(struct gate_config) == GATE_CONFIG_HDR + GATE_CONFIG_MAX,
+	      "vhost-user configuration space");
+
+#define GATE_PAYLOAD_MAX sizeof(struct gate_config) /* the longest there is */
+
 union gate_payload {
 	uint64_t u64;
 	struct gate_vring_state state;
 	struct gate_vring_addr addr;
 	struct gate_mem_table mem;
+	struct gate_config config;
 };
 
 /* A whole message; the fds travel beside it. */
@@ -108,11 +127,17 @@ struct gate_ring {
 	uint32_t restarts; /* counts the starts since the connection: a new one clears a fault */
 };
 
-/* What the messages so far made of the device. Built by gate_apply() only. */
+/* A device: what the port lends to it, set when the session begins, and what the messages so far
+ * made of it, built by gate_apply() and gate_mask_reply() only. */
 struct gate_device {
-	uint64_t offered;           /* feature bits that GET_FEATURES answered (after masking) */
-	uint64_t features;          /* SET_FEATURES */
-	uint64_t protocol_features; /* SET_PROTOCOL_FEATURES */
+	uint64_t may_offer;          /* feature bits; the library's answer is masked with them */
+	uint64_t may_offer_protocol; /* protocol feature bits, likewise */
+	uint32_t mtu_max;            /* of the port; 0 = no limit */
+	uint8_t mac[6];              /* of the guest, where GATE_F_MAC may be offered */
+	uint64_t offered;            /* feature bits that GET_FEATURES answered (after masking) */
+	uint64_t features;           /* SET_FEATURES */
+	uint64_t protocol_features;  /* SET_PROTOCOL_FEATURES */
+	uint32_t mtu;                /* NET_SET_MTU; 0 = not set. Counts once MTU is negotiated */
 	bool has_features;
 	bool has_owner;
 	bool has_memory;           /* a SET_MEM_TABLE has succeeded */
@@ -123,8 +148,18 @@ struct gate_device {
 };
 
 /* Feature bits used here. Source: virtio 1.2, 5.1.3 and 6. */
+#define GATE_F_CSUM              (1ULL << 0)
+#define GATE_F_GUEST_CSUM        (1ULL << 1)
 #define GATE_F_MTU               (1ULL << 3)
+#define GATE_F_MAC               (1ULL << 5)
+#define GATE_F_GUEST_TSO4        (1ULL << 7)
+#define GATE_F_GUEST_TSO6        (1ULL << 8)
+#define GATE_F_GUEST_ECN         (1ULL << 9)
+#define GATE_F_HOST_TSO4         (1ULL << 11)
+#define GATE_F_HOST_TSO6         (1ULL << 12)
+#define GATE_F_HOST_ECN          (1ULL << 13)
 #define GATE_F_MRG_RXBUF         (1ULL << 15)
+#define GATE_F_STATUS            (1ULL << 16)
 #define GATE_F_CTRL_VQ           (1ULL << 17)
 #define GATE_F_CTRL_RX           (1ULL << 18)
 #define GATE_F_GUEST_ANNOUNCE    (1ULL << 21)
@@ -138,15 +173,22 @@ struct gate_device {
 #define GATE_F_IN_ORDER          (1ULL << 35)
 
 #define GATE_PF_MQ        (1ULL << 0)
+#define GATE_PF_RARP      (1ULL << 2)
 #define GATE_PF_REPLY_ACK (1ULL << 3)
 #define GATE_PF_NET_MTU   (1ULL << 4)
+#define GATE_PF_CONFIG    (1ULL << 9)
 #define GATE_PF_STATUS    (1ULL << 16)
 
-/* What this switch offers; the library's own answer is masked with these. doc/limits.md says why
- * the others are missing. */
+/* What the gate serves by itself: added to what the library offers, and taken out of what the
+ * front-end sets before the library sees it. */
+#define GATE_F_OWN  (GATE_F_MAC | GATE_F_STATUS)
+#define GATE_PF_OWN (GATE_PF_CONFIG | GATE_PF_RARP)
+
+/* What every port offers: a port's own offer (struct gate_port_params) has these and what it was
+ * configured for. doc/limits.md says why the others are missing. */
 #define GATE_FEATURES_OFFERED                                                                      \
 	(GATE_F_MTU | GATE_F_MRG_RXBUF | GATE_F_CTRL_VQ | GATE_F_CTRL_RX | GATE_F_GUEST_ANNOUNCE | \
 	 GATE_F_MQ | GATE_F_ANY_LAYOUT | GATE_F_INDIRECT_DESC | GATE_F_EVENT_IDX |                 \
 	 GATE_F_PROTOCOL_FEATURES | GATE_F_VERSION_1 | GATE_F_RING_PACKED | GATE_F_IN_ORDER)
 #define GATE_PROTOCOL_FEATURES_OFFERED                                                             \
-	(GATE_PF_MQ | GATE_PF_REPLY_ACK | GATE_PF_NET_MTU | GATE_PF_STATUS)
+	(GATE_PF_MQ | GATE_PF_RARP | GATE_PF_REPLY_ACK | GATE_PF_NET_MTU | GATE_PF_STATUS)

@@ -206,6 +206,7 @@ struct port_queue_info {
 
 struct port_info {
 	bool up;
+	bool down; /* by port_set_link() or from the start; vhost: no front-end is let in */
 	bool connected;
 	uint64_t features, protocol_features;
 	uint64_t connections, messages, refused;
