@@ -96,6 +96,7 @@ int cli_int(const json_t *object, const char *key);
 bool cli_bool(const json_t *object, const char *key);
 
 /* run() of stats.c, workers.c and verbs.c */
+enum cli_exit port_run_set(struct cli *cli);
 enum cli_exit stats_run(struct cli *cli);
 enum cli_exit workers_run_list(struct cli *cli);
 enum cli_exit workers_run_show(struct cli *cli);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "bits.h"
 #include "table.h"
 #include "units.h"
 
@@ -45,32 +46,30 @@ void render_port_add(const struct cli *cli, const json_t *result)
 	fprintf(cli->out, "%s\n", cli_str(result, "name")); // it may follow from the path
 }
 
-/* Feature bits worth a name. Source: virtio 1.2, 5.1.3 and 6; vhost-user.rst for bits 26 and 30. */
 static void print_features(const struct cli *cli, const json_t *port)
 {
-	static const struct {
-		unsigned int bit;
-		const char *name;
-	} names[] = {
-		{0, "csum"},       {1, "guest-csum"},  {7, "guest-tso4"},     {8, "guest-tso6"},
-		{11, "tso4"},      {12, "tso6"},       {15, "mrg-rxbuf"},     {16, "status"},
-		{17, "ctrl-vq"},   {18, "ctrl-rx"},    {21, "announce"},      {22, "mq"},
-		{26, "log-all"},   {27, "any-layout"}, {28, "indirect-desc"}, {29, "event-idx"},
-		{32, "version-1"}, {33, "iommu"},      {34, "ring-packed"},   {35, "in-order"},
-	};
 	const char *hex = cli_str(port, "features");
-	const unsigned long long bits = strtoull(hex, NULL, 16);
-	char text[400];
-	int len = snprintf(text, sizeof(text), "%.24s", hex);
+	char names[BITS_LEN];
 
-	if (bits == 0)
+	if (strtoull(hex, NULL, 16) == 0)
 		return; // no guest has negotiated any
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (bits >> names[i].bit & 1)
-			len += snprintf(text + len, sizeof(text) - (size_t)len, " %s",
-					names[i].name);
-	}
-	table_pair(cli->out, cli->width, "features", "%s", text);
+	table_pair(cli->out, cli->width, "features", "%.24s %s", hex, bits_virtio_net(hex, names));
+	hex = cli_str(port, "protocol_features");
+	table_pair(cli->out, cli->width, "protocol", "%.24s %s", hex, bits_protocol(hex, names));
+}
+
+/* Which are allowed, and which of them are in use: by the guest's features, or by the device. */
+static void print_offloads(const struct cli *cli, const json_t *port, const char *sends,
+			   const char *takes, bool known)
+{
+	const char *rx = cli_str(port, "offloads_rx"), *tx = cli_str(port, "offloads_tx");
+
+	if (known)
+		table_pair(cli->out, cli->width, "offloads", "%s; %s %s, %s %s",
+			   cli_str(port, "offload"), sends, rx[0] ? rx : "none", takes,
+			   tx[0] ? tx : "none");
+	else
+		table_pair(cli->out, cli->width, "offloads", "%s", cli_str(port, "offload"));
 }
 
 static void print_node(const struct cli *cli, const char *key, int node)
@@ -87,6 +86,8 @@ static void print_vhost(const struct cli *cli, const json_t *port)
 	char text[UNITS_LEN];
 
 	table_pair(cli->out, width, "path", "%s", cli_str(port, "where"));
+	if (strcmp(cli_str(port, "link"), "down") == 0)
+		table_pair(cli->out, width, "link", "down (set)");
 	table_pair(cli->out, width, "mode", "%s%s", cli_str(port, "mode"),
 		   cli_bool(port, "connected") ? ", connected" : ", not connected");
 	table_pair(cli->out, width, "sessions", "%llu, %llu %s, %llu refused",
@@ -97,6 +98,15 @@ static void print_vhost(const struct cli *cli, const json_t *port)
 	if (cli_str(port, "last_error")[0])
 		table_pair(cli->out, width, "last error", "%s", cli_str(port, "last_error"));
 	print_features(cli, port);
+	print_offloads(cli, port, "guest sends", "takes",
+		       strtoull(cli_str(port, "features"), NULL, 16) != 0);
+	if (cli_num(port, "mtu") > 0)
+		table_pair(cli->out, width, "mtu", "%llu",
+			   (unsigned long long)cli_num(port, "mtu"));
+	else
+		table_pair(cli->out, width, "mtu", "no limit");
+	if (cli_bool(port, "config"))
+		table_pair(cli->out, width, "config space", "answered by the switch");
 	table_pair(cli->out, width, "guest memory", "%s in %llu %s",
 		   units_bytes(cli_num(port, "memory_bytes"), text),
 		   (unsigned long long)cli_num(port, "memory_regions"),
@@ -109,10 +119,12 @@ static void print_device(const struct cli *cli, const json_t *port)
 	table_pair(cli->out, cli->width, "device", "%s (%s)", cli_str(port, "where"),
 		   cli_str(port, "driver"));
 	table_pair(cli->out, cli->width, "mac", "%s", cli_str(port, "mac"));
-	table_pair(cli->out, cli->width, "link", "%llu Mbit/s, mtu %llu, promisc %s",
+	table_pair(cli->out, cli->width, "link", "%s%llu Mbit/s, mtu %llu, promisc %s, gro %s",
+		   strcmp(cli_str(port, "link"), "down") ? "" : "down (set), ",
 		   (unsigned long long)cli_num(port, "link_mbps"),
 		   (unsigned long long)cli_num(port, "mtu"),
-		   cli_bool(port, "promisc") ? "on" : "off");
+		   cli_bool(port, "promisc") ? "on" : "off", cli_bool(port, "gro") ? "on" : "off");
+	print_offloads(cli, port, "device sends", "takes", true);
 }
 
 static void print_drops(const struct cli *cli, const char *key, const json_t *reasons)
@@ -137,14 +149,46 @@ static void print_frames(const struct cli *cli, const char *key, uint64_t n, uin
 		   units_plural(n, "frame", "frames"), units_bytes(n_bytes, bytes));
 }
 
+/* What became of checksums and segmentation; nothing where there was nothing to do. */
+static void print_offload_counters(const struct cli *cli, const json_t *c)
+{
+	const uint64_t passed = cli_num(c, "tx_csum_passed"), filled = cli_num(c, "tx_csum_filled");
+	const uint64_t whole = cli_num(c, "tx_tso_passed"), cut = cli_num(c, "tx_tso_cut");
+	char one[UNITS_LEN], two[UNITS_LEN], three[UNITS_LEN];
+
+	if (passed > 0 || filled > 0)
+		table_pair(cli->out, cli->width, "  checksums", "%s passed on, %s filled in",
+			   units_count(passed, one), units_count(filled, two));
+	if (whole > 0 || cut > 0)
+		table_pair(cli->out, cli->width, "  TSO", "%s passed on, %s cut, %s %s more",
+			   units_count(whole, one), units_count(cut, two),
+			   units_count(cli_num(c, "tx_segments"), three),
+			   units_plural(cli_num(c, "tx_segments"), "frame", "frames"));
+}
+
+static void print_own_frames(const struct cli *cli, const json_t *c)
+{
+	const uint64_t coalesced = cli_num(c, "rx_coalesced"), injected = cli_num(c, "rx_injected");
+	char one[UNITS_LEN];
+
+	if (coalesced > 0)
+		table_pair(cli->out, cli->width, "  coalesced", "%s %s into others",
+			   units_count(coalesced, one), units_plural(coalesced, "frame", "frames"));
+	if (injected > 0)
+		table_pair(cli->out, cli->width, "  injected", "%s %s in the guest's name",
+			   units_count(injected, one), units_plural(injected, "frame", "frames"));
+}
+
 static void print_counters(const struct cli *cli, const json_t *c)
 {
 	char text[UNITS_LEN];
 
 	print_frames(cli, "received", cli_num(c, "rx_frames"), cli_num(c, "rx_bytes"));
 	print_drops(cli, "  dropped", json_object_get(c, "rx_drop"));
+	print_own_frames(cli, c);
 	print_frames(cli, "sent", cli_num(c, "tx_frames"), cli_num(c, "tx_bytes"));
 	print_drops(cli, "  dropped", json_object_get(c, "tx_drop"));
+	print_offload_counters(cli, c);
 	table_pair(cli->out, cli->width, "waits", "%s %s held while this port was full",
 		   units_count(cli_num(c, "waits"), text),
 		   units_plural(cli_num(c, "waits"), "time a sender was", "times senders were"));

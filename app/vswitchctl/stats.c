@@ -25,6 +25,12 @@ static const struct table_column drop_columns[] = {
 	{"FRAMES/s", true, TABLE_WHOLE},
 };
 
+static const struct table_column offload_columns[] = {
+	{"PORT", false, TABLE_CUT_END},  {"SIDE", false, TABLE_WHOLE},
+	{"OFFLOAD", false, TABLE_WHOLE}, {"FRAMES", true, TABLE_WHOLE},
+	{"FRAMES/s", true, TABLE_WHOLE},
+};
+
 /* Two replies; before is NULL at the first, when there are no rates yet. */
 struct samples {
 	const json_t *before;
@@ -118,7 +124,42 @@ static void add_both(struct table *ports, struct table *drops, const struct samp
 		  json_object_get(before, "tx_drop"));
 }
 
-static void render(FILE *out, size_t width, const struct samples *s)
+/* What became of offloads: of one port, where there is room for it. */
+static void print_offloads(FILE *out, size_t width, const struct samples *s)
+{
+	static const struct {
+		const char *key, *side, *name;
+	} rows[] = {
+		{"rx_coalesced", "rx", "coalesced"},     {"rx_injected", "rx", "injected"},
+		{"tx_csum_passed", "tx", "csum-passed"}, {"tx_csum_filled", "tx", "csum-filled"},
+		{"tx_tso_passed", "tx", "tso-passed"},   {"tx_tso_cut", "tx", "tso-cut"},
+		{"tx_segments", "tx", "segments"},
+	};
+	const json_t *port = json_array_get(json_object_get(s->now, "ports"), 0);
+	const json_t *before = find_port(s->before, cli_str(port, "name"));
+	struct table table;
+
+	table_init(&table, offload_columns, 5);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const uint64_t n = cli_num(port, rows[i].key);
+
+		if (n == 0)
+			continue;
+		table_cell(&table, cli_str(port, "name"));
+		table_cell(&table, rows[i].side);
+		table_cell(&table, rows[i].name);
+		cell_count(&table, n);
+		cell_rate(&table, s, cli_num(before, rows[i].key), n, 1);
+	}
+	if (table.n_cells > 0) {
+		fputc('\n', out);
+		table_print(&table, out, width);
+	}
+	table_fini(&table);
+}
+
+/* @one: one port was asked for. */
+static void render(FILE *out, size_t width, const struct samples *s, bool one)
 {
 	const json_t *retired = json_object_get(s->now, "retired");
 	struct table ports, drops;
@@ -143,6 +184,8 @@ static void render(FILE *out, size_t width, const struct samples *s)
 	}
 	table_fini(&drops);
 	table_fini(&ports);
+	if (one)
+		print_offloads(out, width, s);
 }
 
 static enum cli_exit sample(struct cli *cli, json_t **out)
@@ -179,7 +222,7 @@ static enum cli_exit once(struct cli *cli)
 	if (code == CLI_OK) {
 		const struct samples s = between(before, now);
 
-		render(cli->out, cli->width, &s);
+		render(cli->out, cli->width, &s, cli->n_args > 0);
 	}
 out:
 	json_decref(before);
@@ -196,7 +239,7 @@ static void draw(struct cli *cli, struct terminal *term, const struct samples *s
 
 	if (!page)
 		return; // the next one may go better
-	render(page, cli->width, s);
+	render(page, cli->width, s, cli->n_args > 0);
 	fclose(page);
 	terminal_draw(term, text);
 	free(text);

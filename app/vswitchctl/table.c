@@ -126,7 +126,7 @@ void table_print(const struct table *table, FILE *out, size_t width)
 void table_pair(FILE *out, size_t width, const char *key, const char *format, ...)
 {
 	const size_t room = width > 2 * KEY_WIDTH ? width - KEY_WIDTH : KEY_WIDTH;
-	char text[512];
+	char text[1200];
 	const char *rest = text;
 	va_list args;
 

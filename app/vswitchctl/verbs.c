@@ -58,6 +58,16 @@ const struct verb cli_verbs[] = {
 		.render = render_done,
 	},
 	{
+		.noun = "port",
+		.verb = "set",
+		.args = "NAME link=up|down",
+		.help = "cut a port off, or let it in again",
+		.method = "port.set",
+		.params = {"name", "KEY=VALUE"},
+		.n_required = 2,
+		.run = port_run_set,
+	},
+	{
 		.noun = "mac",
 		.verb = "list",
 		.args = "",
@@ -277,6 +287,40 @@ enum cli_exit cli_run_simple(struct cli *cli)
 	code = cli_request(cli, cli->verb->method, params, &result);
 	if (code == CLI_OK && !cli->json)
 		cli->verb->render(cli, result);
+	json_decref(result);
+	return code;
+}
+
+/* "link=down" becomes a param "link": whether there is such a setting is the daemon's to say. */
+enum cli_exit port_run_set(struct cli *cli)
+{
+	const char *setting = cli->args[1];
+	const size_t len = strcspn(setting, "=");
+	json_t *params = NULL, *result = NULL;
+	enum cli_exit code = CLI_USAGE;
+	char key[64] = "";
+	struct err err;
+
+	if (len < sizeof(key))
+		memcpy(key, setting, len);
+	if (key[0] == '\0' || setting[len] == '\0' || setting[len + 1] == '\0') {
+		err_set(&err, -EINVAL, "port set: '%.64s' is no KEY=VALUE; write link=down",
+			setting);
+		cli_error(&err);
+		return code;
+	}
+	if (strcmp(key, "name") == 0) {
+		err_set(&err, -EINVAL,
+			"port set: a port keeps its name; for another, port del and port add it");
+		cli_error(&err);
+		return code;
+	}
+	params = json_pack("{s:s}", "name", cli->args[0]);
+	if (json_object_set_new(params, key, json_string(setting + len + 1)) < 0) {
+		json_decref(params);
+		return cli_fail_text();
+	}
+	code = cli_request(cli, "port.set", params, &result);
 	json_decref(result);
 	return code;
 }

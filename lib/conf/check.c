@@ -48,6 +48,8 @@ static int check_vhost(const struct conf_port *port, struct err *err)
 			       "the path %s ends with '/', so it names a directory; name a socket "
 			       "in it",
 			       port->path);
+	if (port->gro)
+		return err_set(err, -EINVAL, "gro is not for a vhost port; leave it out");
 	if (port->perms > 0777)
 		return err_set(err, -EINVAL, "perms 0%o: must be from 0 to 0777", port->perms);
 	if (port->client && (port->owner[0] != '\0' || port->group[0] != '\0'))
@@ -73,6 +75,8 @@ static int check_ethdev(const struct conf_port *port, struct err *err)
 			"the device '%s' has characters that no device's name has; give a PCI "
 			"address such as 0000:03:00.0 or a virtual device such as net_tap0",
 			port->device);
+	if (port->config)
+		return err_set(err, -EINVAL, "config is not for a device port; leave it out");
 	if (!is_printable(port->devargs))
 		return err_set(err, -EINVAL, "devargs has control characters");
 	return 0;
@@ -89,6 +93,9 @@ int conf_port_check(const struct conf_port *port, struct err *err)
 	if ((port->queues < 1 && port->kind == CONF_PORT_VHOST) || port->queues > CONF_QUEUES_MAX)
 		return err_set(err, -EINVAL, "queues '%u': must be a number from 1 to %d",
 			       port->queues, CONF_QUEUES_MAX);
+	if (port->mtu != 0 && (port->mtu < CONF_MTU_MIN || port->mtu > CONF_MTU_MAX))
+		return err_set(err, -EINVAL, "mtu '%u': must be a number of bytes from %d to %d",
+			       port->mtu, CONF_MTU_MIN, CONF_MTU_MAX);
 	if (port->kind == CONF_PORT_VHOST)
 		return check_vhost(port, err);
 	return check_ethdev(port, err);

@@ -14,8 +14,8 @@
 
 #include "text.h"
 
-#define KEYS_MAX       16 // of one mapping; the longest has 11
-#define KEYS_TEXT_MAX  120
+#define KEYS_MAX       24 // of one mapping; the longest has 16
+#define KEYS_TEXT_MAX  160
 #define FIELD_STEP     "  in mapping field '"
 #define ENTRY_STEP     "  in sequence entry '"
 #define MESSAGE_PREFIX "Load: "

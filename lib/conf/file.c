@@ -41,6 +41,11 @@ struct file_port {
 	char *perms;
 	char *promisc;
 	char *devargs;
+	char *offload;
+	char *mtu;
+	char *link;
+	char *gro;
+	char *config;
 	char **mac;
 	unsigned int mac_count;
 };
@@ -89,6 +94,11 @@ static const cyaml_schema_field_t port_fields[] = {
 	TEXT_FIELD("perms", file_port, perms),
 	TEXT_FIELD("promisc", file_port, promisc),
 	TEXT_FIELD("devargs", file_port, devargs),
+	TEXT_FIELD("offload", file_port, offload),
+	TEXT_FIELD("mtu", file_port, mtu),
+	TEXT_FIELD("link", file_port, link),
+	TEXT_FIELD("gro", file_port, gro),
+	TEXT_FIELD("config", file_port, config),
 	CYAML_FIELD_END,
 };
 
@@ -148,6 +158,11 @@ static const struct {
 	{"perms", offsetof(struct file_port, perms)},
 	{"promisc", offsetof(struct file_port, promisc)},
 	{"devargs", offsetof(struct file_port, devargs)},
+	{"offload", offsetof(struct file_port, offload)},
+	{"mtu", offsetof(struct file_port, mtu)},
+	{"link", offsetof(struct file_port, link)},
+	{"gro", offsetof(struct file_port, gro)},
+	{"config", offsetof(struct file_port, config)},
 };
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -242,6 +257,7 @@ static int apply_port(const struct yaml_text *text, const struct file_port *from
 			yaml_error(text, &path, YAML_AT_VALUE, NULL, err);
 			return ret;
 		}
+		conf_port_note_mac(&port, &mac.mac);
 		ret = conf_mac_add(conf, &mac, err);
 		if (ret < 0)
 			goto at_key;

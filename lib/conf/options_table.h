@@ -18,20 +18,24 @@
 	WITH("vhost", "PATH[,key=value...]", add_vhost,                                            \
 	     "a vhost-user port; repeatable. Keys: name=NAME, mac=MAC (repeatable),"               \
 	     OPTIONS_HELP_NEXT                                                                     \
-	     "mode=server|client (server), queues=N (8), owner=USER, group=GROUP, perms=MODE (0660)") \
+	     "mode=server|client (server), queues=N (8), owner=USER, group=GROUP, perms=MODE (0660)," \
+	     OPTIONS_HELP_NEXT                                                                     \
+	     "offload=on|off|csum (on), mtu=N (that of --mtu), link=up|down (up), config=on|off (off)") \
 	WITH("socket-path", "PATH[,key=value...]", add_vhost,                                      \
 	     "the same, by the name of QEMU's vhost-user back-end conventions")                    \
 	WITH("port", "DEVICE[,key=value...]", add_device,                                          \
 	     "a port on a NIC: a PCI address or an EAL virtual device (net_tap0); repeatable."     \
 	     OPTIONS_HELP_NEXT                                                                     \
-	     "Keys: name=NAME, mac=MAC, queues=N (8), promisc=on|off (on), devargs=ARGS (';' for ',')") \
+	     "Keys: name=NAME, mac=MAC, queues=N (one a worker), promisc=on|off (on),"              \
+	     OPTIONS_HELP_NEXT                                                                     \
+	     "devargs=ARGS (';' for ','), offload=on|off|csum (on), mtu=N, link=up|down, gro=on|off (off)") \
 	WITH("mac", "MAC=PORT", add_mac, "a static MAC table entry; repeatable")                   \
 	WITH("config", "FILE", read_config,                                                        \
 	     "read a YAML file first, see vswitchd.yaml(5); options override it or add to it")     \
 	WITH("unknown", "flood|drop", set_unknown,                                                 \
 	     "unicast whose destination is not in the table (flood)")                              \
 	WITH("mtu", "N", set_mtu,                                                                  \
-	     "drop frames with more than N bytes of payload, 68 to 65535; 0 = no limit (0)")       \
+	     "MTU of ports without their own, in bytes, 68 to 65535; 0 = no limit (0)")            \
 	WITH("backpressure", "USEC", set_backpressure,                                             \
 	     "longest that a full receiver holds its sender, up to 10000; 0 = drop at once (50)")  \
 	WITH("idle", "sleep|poll", set_idle,                                                       \

@@ -103,26 +103,44 @@ static void measure(const struct conf *conf, int *name_width, int *target_width)
 	}
 }
 
+#define COMMON_TEXT_MAX 64
+
+/* The keys that both kinds have, and those that are off unless asked for. */
+static const char *common_keys(const struct conf_port *port, char text[static COMMON_TEXT_MAX])
+{
+	char mtu[16] = "";
+
+	if (port->mtu != 0)
+		(void)snprintf(mtu, sizeof(mtu), " mtu=%u", port->mtu);
+	(void)snprintf(text, COMMON_TEXT_MAX, "offload=%s%s%s%s%s",
+		       conf_offload_name(port->offload), mtu, port->down ? " link=down" : "",
+		       port->gro ? " gro=on" : "", port->config ? " config=on" : "");
+	return text;
+}
+
 static void say_port(const struct report *report, const struct conf_port *port, int name_width,
 		     int target_width)
 {
+	char common[COMMON_TEXT_MAX];
+
+	(void)common_keys(port, common);
 	if (port->kind == CONF_PORT_ETHDEV) {
 		char queues[8] = "auto"; // as many as there are workers
 
 		if (port->queues != 0)
 			(void)snprintf(queues, sizeof(queues), "%u", port->queues);
-		say(report, "  %-*s  %-6s  %-*s  %6s  promisc=%s%s%s", name_width, port->name,
+		say(report, "  %-*s  %-6s  %-*s  %6s  promisc=%s %s%s%s", name_width, port->name,
 		    "device", target_width, port->device, queues, port->promisc ? "on" : "off",
-		    port->devargs[0] != '\0' ? " devargs=" : "", port->devargs);
+		    common, port->devargs[0] != '\0' ? " devargs=" : "", port->devargs);
 		return;
 	}
 	if (port->client) {
-		say(report, "  %-*s  %-6s  %-*s  %6u  mode=client", name_width, port->name, "vhost",
-		    target_width, port->path, port->queues);
+		say(report, "  %-*s  %-6s  %-*s  %6u  mode=client %s", name_width, port->name,
+		    "vhost", target_width, port->path, port->queues, common);
 		return;
 	}
-	say(report, "  %-*s  %-6s  %-*s  %6u  mode=server perms=%04o%s%s%s%s", name_width,
-	    port->name, "vhost", target_width, port->path, port->queues, port->perms,
+	say(report, "  %-*s  %-6s  %-*s  %6u  mode=server perms=%04o %s%s%s%s%s", name_width,
+	    port->name, "vhost", target_width, port->path, port->queues, port->perms, common,
 	    port->owner[0] != '\0' ? " owner=" : "", port->owner,
 	    port->group[0] != '\0' ? " group=" : "", port->group);
 }

@@ -15,7 +15,7 @@
 
 #include "text.h"
 
-#define KEYS_TEXT_MAX 80
+#define KEYS_TEXT_MAX 120
 
 // those that parse_name_ok() takes
 #define NAME_CHARACTERS                                                                            \
@@ -107,6 +107,57 @@ static int set_promisc(struct conf_port *port, const char *value, struct err *er
 	return 0;
 }
 
+static int set_offload(struct conf_port *port, const char *value, struct err *err)
+{
+	if (strcmp(value, "on") == 0)
+		port->offload = CONF_OFFLOAD_ON;
+	else if (strcmp(value, "off") == 0)
+		port->offload = CONF_OFFLOAD_OFF;
+	else if (strcmp(value, "csum") == 0)
+		port->offload = CONF_OFFLOAD_CSUM;
+	else
+		return err_set(err, -EINVAL,
+			       "offload '" TEXT_CLIP
+			       "': must be on, off or csum (checksums, but no segmentation)",
+			       TEXT_CLIPPED(value));
+	return 0;
+}
+
+static int set_mtu(struct conf_port *port, const char *value, struct err *err)
+{
+	uint64_t mtu;
+
+	if (parse_u64(value, CONF_MTU_MIN, CONF_MTU_MAX, &mtu) < 0)
+		return err_set(err, -EINVAL,
+			       "mtu '" TEXT_CLIP
+			       "': must be a number of bytes from %d to %d; leave the key out for "
+			       "the switch's own",
+			       TEXT_CLIPPED(value), CONF_MTU_MIN, CONF_MTU_MAX);
+	port->mtu = (uint32_t)mtu;
+	return 0;
+}
+
+static int set_link(struct conf_port *port, const char *value, struct err *err)
+{
+	return conf_link_read(value, &port->down, err);
+}
+
+static int set_gro(struct conf_port *port, const char *value, struct err *err)
+{
+	if (parse_on_off(value, &port->gro) < 0)
+		return err_set(err, -EINVAL, "gro '" TEXT_CLIP "': must be on or off",
+			       TEXT_CLIPPED(value));
+	return 0;
+}
+
+static int set_config(struct conf_port *port, const char *value, struct err *err)
+{
+	if (parse_on_off(value, &port->config) < 0)
+		return err_set(err, -EINVAL, "config '" TEXT_CLIP "': must be on or off",
+			       TEXT_CLIPPED(value));
+	return 0;
+}
+
 static int set_devargs(struct conf_port *port, const char *value, struct err *err)
 {
 	if (text_copy(port->devargs, sizeof(port->devargs), value) < 0)
@@ -120,7 +171,9 @@ static const struct port_key port_keys[] = {
 	{"mode", true, false, set_mode},       {"queues", true, true, set_queues},
 	{"owner", true, false, set_owner},     {"group", true, false, set_group},
 	{"perms", true, false, set_perms},     {"promisc", false, true, set_promisc},
-	{"devargs", false, true, set_devargs},
+	{"devargs", false, true, set_devargs}, {"offload", true, true, set_offload},
+	{"mtu", true, true, set_mtu},          {"link", true, true, set_link},
+	{"gro", false, true, set_gro},         {"config", true, false, set_config},
 };
 #define N_PORT_KEYS (sizeof(port_keys) / sizeof(port_keys[0]))
 
@@ -248,6 +301,33 @@ int conf_port_make_name(struct conf_port *port, struct err *err)
 	return text_copy(port->name, sizeof(port->name), name);
 }
 
+int conf_link_read(const char *text, bool *down, struct err *err)
+{
+	if (strcmp(text, "up") != 0 && strcmp(text, "down") != 0)
+		return err_set(err, -EINVAL, "link '" TEXT_CLIP "': must be up or down",
+			       TEXT_CLIPPED(text));
+	*down = strcmp(text, "down") == 0;
+	return 0;
+}
+
+const char *conf_offload_name(enum conf_offload offload)
+{
+	static const char *const names[] = {
+		[CONF_OFFLOAD_ON] = "on",
+		[CONF_OFFLOAD_OFF] = "off",
+		[CONF_OFFLOAD_CSUM] = "csum",
+	};
+
+	return names[offload];
+}
+
+void conf_port_note_mac(struct conf_port *port, const struct mac_addr *mac)
+{
+	if (!port->has_mac)
+		port->mac = *mac;
+	port->has_mac = true;
+}
+
 int conf_mac_read(const char *text, struct mac_addr *mac, struct err *err)
 {
 	if (mac_addr_parse(text, mac) < 0)
@@ -288,6 +368,7 @@ static int read_mac(struct port_reader *reader, const char *value, struct err *e
 		reader->macs = macs;
 	}
 	reader->macs[reader->n_macs++] = mac;
+	conf_port_note_mac(reader->port, &mac);
 	return 0;
 }
 

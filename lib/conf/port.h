@@ -23,6 +23,9 @@ int conf_port_set_key(struct conf_port *port, const char *key, const char *value
 /** conf_port_make_name() - A port without a name gets one from its path or device. */
 int conf_port_make_name(struct conf_port *port, struct err *err);
 
+/** conf_port_note_mac() - An address of mac=; the first one is the guest's own. */
+void conf_port_note_mac(struct conf_port *port, const struct mac_addr *mac);
+
 /** conf_mac_read() - An address that may stand in the table. */
 int conf_mac_read(const char *text, struct mac_addr *mac, struct err *err);
 

@@ -22,6 +22,9 @@ static const struct rpc_method methods[] = {
 	 rpc_port_add,
 	 {{"vhost", JSON_STRING, false, 0, 0}, {"device", JSON_STRING, false, 0, 0}}},
 	{"port.del", rpc_port_del, {{"name", JSON_STRING, true, 0, 0}}},
+	{"port.set",
+	 rpc_port_set,
+	 {{"name", JSON_STRING, true, 0, 0}, {"link", JSON_STRING, true, 0, 0}}},
 	{"mac.list",
 	 rpc_mac_list,
 	 {{"skip", JSON_INTEGER, false, 0, UINT32_MAX},
@@ -128,14 +131,23 @@ static const struct rpc_param *find_param(const struct rpc_method *method, const
 	return NULL;
 }
 
+/* What to do where a method does not know a param. */
+static const char *what_instead(const struct rpc_method *method)
+{
+	return method->fn == rpc_port_set
+		       ? "only 'link' is set while a port is there; for the rest port.del and "
+			 "port.add it"
+		       : "see the list of methods";
+}
+
 static int check_param(const struct rpc_method *method, const char *name, const json_t *value,
 		       struct err *err)
 {
 	const struct rpc_param *param = find_param(method, name);
 
 	if (!param)
-		return err_set(err, -EINVAL, "%s: unknown param '%.64s'; see the list of methods",
-			       method->name, name);
+		return err_set(err, -EINVAL, "%s: unknown param '%.64s'; %s", method->name, name,
+			       what_instead(method));
 	if (json_typeof(value) != param->type)
 		return err_set(err, -EINVAL, "%s: param '%s' has the wrong type; give %s",
 			       method->name, name,

@@ -63,6 +63,6 @@ json_t *rpc_text(const char *text);
 json_t *rpc_counters(const struct stats_port *s);
 
 rpc_method_fn rpc_status, rpc_version, rpc_log_level;
-rpc_method_fn rpc_port_list, rpc_port_show, rpc_port_add, rpc_port_del;
+rpc_method_fn rpc_port_list, rpc_port_show, rpc_port_add, rpc_port_del, rpc_port_set;
 rpc_method_fn rpc_mac_list, rpc_mac_add, rpc_mac_del, rpc_mac_lookup;
 rpc_method_fn rpc_stats, rpc_worker_list, rpc_worker_show;

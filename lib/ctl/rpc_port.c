@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The vswitchd authors
  *
- * Methods port.*: the switch's ports, shown, added and removed. Control thread.
+ * Methods port.*: the switch's ports, shown, added, changed and removed. Control thread.
  */
 #include "rpc.h"
 
@@ -24,11 +24,16 @@ static const char *where(const struct vsw_port_info *info)
 /* The members that port.list and port.show have in common. */
 static json_t *summary(const struct vsw_port_info *info)
 {
-	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:i, s:i}", "name", info->conf.name, "id",
-			 (int)info->id, "kind", kind_name(info->kind), "state",
-			 vsw_port_state_name(info->state), "fault", rpc_text(info->fault), "where",
-			 rpc_text(where(info)), "queues", (int)info->conf.queues, "active_pairs",
-			 (int)info->active_pairs);
+	const bool vhost = info->kind == CONF_PORT_VHOST;
+
+	return json_pack("{s:s, s:i, s:s, s:s, s:o, s:o, s:i, s:i, s:s, s:i, s:s, s:b}", "name",
+			 info->conf.name, "id", (int)info->id, "kind", kind_name(info->kind),
+			 "state", vsw_port_state_name(info->state), "fault", rpc_text(info->fault),
+			 "where", rpc_text(where(info)), "queues", (int)info->conf.queues,
+			 "active_pairs", (int)info->active_pairs, "link",
+			 info->conf.down ? "down" : "up", "mtu", (int)info->mtu, "offload",
+			 conf_offload_name(info->conf.offload), vhost ? "config" : "gro",
+			 vhost ? info->conf.config : info->conf.gro);
 }
 
 int rpc_port_list(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
@@ -103,9 +108,9 @@ static json_t *device_details(const struct vsw_port_info *info)
 {
 	char mac[MAC_ADDR_STRLEN];
 
-	return json_pack("{s:s, s:I, s:i, s:b, s:o}", "mac", mac_addr_format(&info->mac, mac),
-			 "link_mbps", (json_int_t)info->link_mbps, "mtu", (int)info->mtu, "promisc",
-			 info->conf.promisc, "devargs", rpc_text(info->conf.devargs));
+	return json_pack("{s:s, s:I, s:b, s:o}", "mac", mac_addr_format(&info->mac, mac),
+			 "link_mbps", (json_int_t)info->link_mbps, "promisc", info->conf.promisc,
+			 "devargs", rpc_text(info->conf.devargs));
 }
 
 int rpc_port_show(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
@@ -128,6 +133,8 @@ int rpc_port_show(struct vsw *vsw, const json_t *params, json_t **result, struct
 	more = info->kind == CONF_PORT_VHOST ? vhost_details(info) : device_details(info);
 	if (json_object_update_missing_new(port, more) < 0 ||
 	    json_object_set_new(port, "driver", rpc_text(info->driver)) < 0 ||
+	    json_object_set_new(port, "offloads_rx", rpc_text(info->offloads_rx)) < 0 ||
+	    json_object_set_new(port, "offloads_tx", rpc_text(info->offloads_tx)) < 0 ||
 	    json_object_set_new(port, "port_node", json_integer(info->port_node)) < 0 ||
 	    json_object_set_new(port, "rings", queues(info)) < 0 ||
 	    json_object_set_new(port, "counters", rpc_counters(&counters)) < 0) {
@@ -209,4 +216,21 @@ int rpc_port_del(struct vsw *vsw, const json_t *params, json_t **result, struct 
 {
 	*result = json_object();
 	return vsw_port_del(vsw, json_string_value(json_object_get(params, "name")), err);
+}
+
+int rpc_port_set(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
+{
+	bool down;
+	int ret;
+
+	ret = conf_link_read(json_string_value(json_object_get(params, "link")), &down, err);
+	if (ret < 0) {
+		err_prefix(err, "port.set: ");
+		return ret;
+	}
+	*result = json_object(); // made before the change, as that of port.add
+	if (!*result)
+		return err_set(err, -ENOMEM, "port.set: out of memory; try again");
+	return vsw_port_set_link(vsw, json_string_value(json_object_get(params, "name")), !down,
+				 err);
 }

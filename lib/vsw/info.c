@@ -44,11 +44,6 @@ size_t vsw_port_names(const struct vsw *vsw, char (*names)[CONF_NAME_MAX], size_
 	return n;
 }
 
-static int port_missing(const char *name, struct err *err)
-{
-	return err_set(err, -ENOENT, "port %s: there is none of that name; see port list", name);
-}
-
 /* lcore of the worker that polls receive queue @queue of @port, -1 = none. */
 static int polled_by(const struct vsw *vsw, const struct port *port, uint16_t queue)
 {
@@ -80,6 +75,44 @@ static void queue_info(const struct vsw *vsw, const struct port *port,
 		.shared = !q->rx && plan != NULL && worker_plan_shared(plan, port->id, txq),
 		.fault = vring_fault_text(q->fault),
 	};
+}
+
+/* Bits of virtio-net's features (virtio 1.2, 5.1.3): what a guest may leave to us, and takes. */
+static const struct offload_bits {
+	uint8_t offload;
+	uint8_t guest_sends;
+	uint8_t guest_takes;
+	const char *name;
+} offload_bits[] = {
+	{PORT_OL_CSUM, 0, 1, "csum"},
+	{PORT_OL_TSO4, 11, 7, "tso4"},
+	{PORT_OL_TSO6, 12, 8, "tso6"},
+	{PORT_OL_ECN, 13, 9, "ecn"},
+};
+
+static void offload_add(char text[static VSW_OFFLOADS_LEN], const char *name)
+{
+	size_t len = strlen(text);
+
+	(void)snprintf(text + len, VSW_OFFLOADS_LEN - len, "%s%s", len > 0 ? " " : "", name);
+}
+
+/* A device's link is its owner's, this thread's; a guest's is the session thread's, so features
+ * tell. */
+static void offload_texts(struct port *port, uint64_t features, struct vsw_port_info *out)
+{
+	const struct port_link *link = port->kind == PORT_ETHDEV ? port_link(port) : NULL;
+
+	for (size_t i = 0; i < RTE_DIM(offload_bits); i++) {
+		const struct offload_bits *b = &offload_bits[i];
+
+		if (link != NULL ? (link->rx_offloads & b->offload) != 0
+				 : (features >> b->guest_sends & 1) != 0)
+			offload_add(out->offloads_rx, b->name);
+		if (link != NULL ? (link->tx_offloads & b->offload) != 0
+				 : (features >> b->guest_takes & 1) != 0)
+			offload_add(out->offloads_tx, b->name);
+	}
 }
 
 static void fault_text(const struct port *port, struct vsw_port_info *out)
@@ -128,6 +161,9 @@ int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, 
 	memcpy(out->mac.b, info->mac, sizeof(out->mac.b));
 	out->link_mbps = info->link_mbps;
 	out->mtu = info->mtu;
+	if (out->kind == CONF_PORT_VHOST)
+		out->mtu = (uint16_t)(slot->conf.mtu != 0 ? slot->conf.mtu : vsw->params.mtu);
+	offload_texts(slot->port, info->features, out);
 	out->n_queues = info->n_queues;
 	for (uint16_t i = 0; i < info->n_queues; i++) {
 		queue_info(vsw, slot->port, &info->queues[i], txq, &out->queues[i]);
@@ -135,6 +171,10 @@ int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, 
 			txq++;
 	}
 	fault_text(slot->port, out);
+	if (slot->conf.down) { // whatever its last session left behind
+		out->state = VSW_PORT_DISABLED;
+		out->fault[0] = '\0';
+	}
 	free(info);
 	return 0;
 }
@@ -210,7 +250,8 @@ void vsw_info(struct vsw *vsw, struct vsw_info *out)
 	out->uptime_ns = clock_ns() - vsw->start_ns;
 	out->n_ports = vsw->n_ports;
 	for (uint16_t id = 0; id < PORT_ID_MAX; id++)
-		if (vsw->slots[id].port != NULL && port_link(vsw->slots[id].port) != NULL)
+		if (vsw->slots[id].port != NULL && !vsw->slots[id].conf.down &&
+		    port_link(vsw->slots[id].port) != NULL)
 			out->n_ports_up++;
 	out->n_workers = workers_count(vsw->workers);
 	out->n_macs = vsw->n_entries;

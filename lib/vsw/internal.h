@@ -52,6 +52,9 @@ struct vsw {
 /** slot_find() - By name; NULL when there is none. */
 struct vsw_slot *slot_find(struct vsw *vsw, const char *name);
 
+/** port_missing() - The error of a name that slot_find() does not find. Return: -ENOENT. */
+int port_missing(const char *name, struct err *err);
+
 /** map_publish() - Build table and map from slots and @entries and put them into force.
  *  Return: 0 or -errno with @err; then nothing has changed. */
 int map_publish(struct vsw *vsw, const struct vsw_entry *entries, size_t n, struct err *err);

@@ -19,6 +19,11 @@ struct vsw_slot *slot_find(struct vsw *vsw, const char *name)
 	return NULL;
 }
 
+int port_missing(const char *name, struct err *err)
+{
+	return err_set(err, -ENOENT, "port %s: there is none of that name; see port list", name);
+}
+
 static int port_check(const struct vsw *vsw, const struct conf_port *conf, uint16_t *free_id,
 		      struct err *err)
 {
@@ -148,8 +153,7 @@ int vsw_port_del(struct vsw *vsw, const char *name, struct err *err)
 	int ret;
 
 	if (slot == NULL)
-		return err_set(err, -ENOENT, "port %s: there is none of that name; see port list",
-			       name);
+		return port_missing(name, err);
 	port = slot->port;
 	entries = entries_drop_port(vsw, port->id, &n);
 	if (entries == NULL)
@@ -177,12 +181,30 @@ int vsw_port_del(struct vsw *vsw, const char *name, struct err *err)
 	return 0;
 }
 
+int vsw_port_set_link(struct vsw *vsw, const char *name, bool up, struct err *err)
+{
+	struct vsw_slot *slot = slot_find(vsw, name);
+	int ret;
+
+	if (slot == NULL)
+		return port_missing(name, err);
+	if (slot->conf.down == !up)
+		return 0;
+	ret = port_set_link(slot->port, up, err);
+	if (ret != 0)
+		return ret;
+	slot->conf.down = !up;
+	log_msg(LOG_LEVEL_INFO, "vsw", "port %s: link set %s", name, up ? "up" : "down");
+	return 0;
+}
+
 const char *vsw_port_state_name(enum vsw_port_state state)
 {
 	static const char *const names[] = {
 		[VSW_PORT_DOWN] = "down",
 		[VSW_PORT_UP] = "up",
 		[VSW_PORT_FAULTED] = "faulted",
+		[VSW_PORT_DISABLED] = "disabled",
 	};
 
 	return names[state];

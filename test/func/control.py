@@ -8,7 +8,7 @@ import socket
 import threading
 
 from harness import VSWITCHCTL, Control, Refused, start_switch, vswitchctl
-from proc import Failed, check, equal, run, wait_for
+from proc import Failed, check, equal, run, wait_for, SLOW
 from runner import main
 
 MAC = "02:00:00:00:04:01"
@@ -41,6 +41,14 @@ BAD_REQUESTS = (
     (b'{"id":1,"method":"port.del","params":{"name":"nosuch"}}', "ENOENT"),
     (b'{"id":1,"method":"port.del","params":{"name":"' + b"y" * 3000 + b'"}}', "ENOENT"),
     (b'{"id":1,"method":"port.add","params":{}}', "EINVAL"),
+    (b'{"id":1,"method":"port.add","params":{"vhost":"/tmp/x.sock,mtu=67"}}', "EINVAL"),
+    (b'{"id":1,"method":"port.add","params":{"vhost":"/tmp/x.sock,offload=1"}}', "EINVAL"),
+    (b'{"id":1,"method":"port.set","params":{}}', "EINVAL"),
+    (b'{"id":1,"method":"port.set","params":{"name":"a"}}', "EINVAL"),
+    (b'{"id":1,"method":"port.set","params":{"name":"a","link":"off"}}', "EINVAL"),
+    (b'{"id":1,"method":"port.set","params":{"name":"a","link":false}}', "EINVAL"),
+    (b'{"id":1,"method":"port.set","params":{"name":"a","mtu":"9000"}}', "EINVAL"),
+    (b'{"id":1,"method":"port.set","params":{"name":"nosuch","link":"down"}}', "ENOENT"),
     (b'{"id":1,"method":"mac.list","params":{"skip":-1}}', "ERANGE"),
     (b'{"id":1,"method":"mac.list","params":{"max":99999999999999999999}}', None),
     (b'{"id":1,"method":"log.level","params":{"level":"loud"}}', "EINVAL"),
@@ -157,18 +165,22 @@ def the_client_says_how_it_went(case):
         (0, ["log", "level"]), (0, ["log", "level", "debug"]), (0, ["--help"]),
         (0, ["port", "add", "--vhost", case.path("b.sock")]),
         (0, ["port", "add", "--device", "net_null0,devargs=no-rx=1"]),
+        (0, ["port", "set", "a", "link=up"]),
         (0, ["mac", "add", "02:00:00:00:04:02", "b"]),
         (1, ["mac", "add", "01:00:5e:00:00:01", "b"]),
         (1, ["port", "add", "--vhost", "/tmp/" + "z" * 200]),
         (1, ["log", "level", "loud"]),
+        (1, ["port", "set", "a", "link=off"]), (1, ["port", "set", "a", "mtu=9000"]),
+        (1, ["port", "set", "net_null0", "link=down"]),  # whose driver cannot
         (2, []), (2, ["port"]), (2, ["port", "paint"]), (2, ["port", "show"]), (2, ["bridge"]),
         (2, ["--nosuch"]), (2, ["port", "show", "a", "b"]), (2, ["-t", "0", "status"]),
+        (2, ["port", "set"]), (2, ["port", "set", "a"]), (2, ["port", "set", "a", "down"]),
         (2, ["worker", "show", "x"]), (2, ["worker", "show", "1", "2"]),
         (4, ["port", "add", "--vhost", case.path("b.sock")]),
         (4, ["mac", "add", MAC, "b"]),
         (5, ["port", "show", "nosuch"]), (5, ["port", "del", "nosuch"]),
         (5, ["mac", "lookup", "02:00:00:00:99:99"]), (5, ["mac", "add", MAC[:-2] + "99", "nosuch"]),
-        (5, ["worker", "show", "99"]),
+        (5, ["worker", "show", "99"]), (5, ["port", "set", "nosuch", "link=down"]),
         (0, ["mac", "del", "02:00:00:00:04:02"]), (0, ["port", "del", "b"]),
         (0, ["port", "del", "net_null0"]),
     )
@@ -188,6 +200,120 @@ def the_client_says_how_it_went(case):
     status, out, _ = vswitchctl(switch, "port", "list")
     check("a" in out.split() and "down" in out, f"port list:\n{out}")
     equal(vswitchctl(case.path("nobody.sock"), "status")[0], 3, "no daemon")
+
+
+def connects(path):
+    """Does somebody listen there? The connection, or None."""
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(5 * SLOW)
+    try:
+        sock.connect(path)
+        return sock
+    except (FileNotFoundError, ConnectionRefusedError):
+        sock.close()
+        return None
+
+
+def ended(sock):
+    """Has the switch closed this connection, within the time that it has?"""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        return False
+
+
+def set_link(switch, name, link):
+    equal(vswitchctl(switch, "port", "set", name, f"link={link}"), (0, "", ""),
+          f"port set {name} link={link}")
+
+
+def a_link_that_is_down_lets_nobody_in(case):
+    path, cut = case.path("a.sock"), case.path("cut.sock")
+    switch = start_switch(case, ["--vhost", f"{path},perms=0600", "--vhost", f"{cut},link=down"])
+    fds = switch.stable_fds()
+    equal((switch.port("a")["state"], switch.port("a")["link"]), ("down", "up"), "a at first")
+    equal((switch.port("cut")["state"], switch.port("cut")["link"]), ("disabled", "down"),
+          "a port that begins with its link down")
+    check(not os.path.lexists(cut), "there is a socket of a port whose link is down")
+
+    for _ in range(3):
+        guest = connects(path)
+        check(guest, "nobody listens on a port whose link is up")
+        wait_for(lambda: switch.port("a")["connected"], 5, "the front-end is noticed")
+        for _ in range(2):  # what is set already succeeds
+            set_link(switch, "a", "down")
+        check(ended(guest), "the front-end is still connected")
+        guest.close()
+        wait_for(lambda: not os.path.lexists(path), 5, "the socket file gone")
+        equal((switch.port("a")["state"], switch.port("a")["connected"]), ("disabled", False),
+              "a with its link down")
+        for _ in range(2):
+            set_link(switch, "a", "up")
+        wait_for(lambda: os.path.lexists(path), 5, "the socket file back")
+        equal(os.stat(path).st_mode & 0o777, 0o600, "its mode")
+        equal(switch.port("a")["state"], "down", "state with the link up and no guest")
+    set_link(switch, "cut", "up")
+    guest = connects(cut)
+    check(guest, "nobody listens on a port whose link was set up")
+    guest.close()
+    set_link(switch, "cut", "down")
+
+    _, out, _ = vswitchctl(switch, "port", "list")
+    states = {line.split()[0]: line.split()[2] for line in out.splitlines()}
+    equal((states["a"], states["cut"]), ("down", "disabled"), f"states in\n{out}\n")
+    _, out, _ = vswitchctl(switch, "port", "show", "cut")
+    check("\nlink            down (set)\n" in out, f"port show:\n{out}")
+    equal(switch.stable_fds(), fds, "file descriptors")
+    # a port whose link is down can be removed like any other
+    switch.ctl("port.del", name="cut")
+    check(not os.path.lexists(cut), "the socket of a removed port")
+
+
+def a_link_that_is_down_connects_to_nobody(case):
+    path = case.path("vmm.sock")
+    vmm = socket.socket(socket.AF_UNIX)
+    vmm.bind(path)
+    vmm.listen(4)
+    case.on_end(vmm.close)
+    switch = start_switch(case, ["--vhost", f"{path},name=c,mode=client,link=down"])
+
+    def comes(seconds):
+        vmm.settimeout(seconds)
+        try:
+            peer, _ = vmm.accept()
+            peer.settimeout(5 * SLOW)
+            return peer
+        except TimeoutError:
+            return None
+
+    equal(switch.port("c")["state"], "disabled", "state")
+    check(comes(1) is None, "it connected though its link is down")  # up, it tries each 0.2 s
+    for _ in range(2):
+        set_link(switch, "c", "up")
+        peer = comes(5 * SLOW)
+        check(peer, "it does not connect though its link is up")
+        set_link(switch, "c", "down")
+        check(ended(peer), "the connection stays though the link is down")
+        peer.close()
+        check(comes(1) is None, "it connected again though its link is down")
+    check(os.path.lexists(path), "the socket is the other's, not ours to remove")
+
+
+def only_the_link_is_set_while_a_port_is_there(case):
+    switch = start_switch(case, ["--vhost", f"{case.path('a.sock')},mac={MAC}",
+                                 "--port", "net_null0,devargs=no-rx=1"])
+    before = state(switch)
+    for key in ("mtu", "offload", "queues", "nosense"):
+        status, out, err = vswitchctl(switch, "port", "set", "a", f"{key}=9000")
+        equal((status, out), (1, ""), f"port set a {key}=9000")
+        for word in (f"'{key}'", "'link'", "port.del", "port.add"):
+            check(word in err, f"{err!r} lacks {word}")
+    status, _, err = vswitchctl(switch, "port", "set", "net_null0", "link=down")
+    check(status == 1 and "net_null0" in err and "driver" in err, f"net_null0: {status} {err!r}")
+    equal(switch.port("net_null0")["link"], "up", "link after a refusal")
+    equal(state(switch), before, "state")
 
 
 STAGES = ("receive", "classify", "deliver", "complete", "notify")
@@ -286,7 +412,9 @@ def only_the_owner_may_ask(case):
 if __name__ == "__main__":
     main(bad_requests_get_an_error_and_change_nothing, a_line_too_long_is_refused,
          requests_may_come_in_pieces_and_in_heaps, one_client_too_many_is_told_so,
-         the_client_says_how_it_went, worker_show_tells_what_each_worker_does,
+         the_client_says_how_it_went, a_link_that_is_down_lets_nobody_in,
+         a_link_that_is_down_connects_to_nobody, only_the_link_is_set_while_a_port_is_there,
+         worker_show_tells_what_each_worker_does,
          the_client_gives_up_on_a_daemon_that_is_silent,
          the_client_survives_a_daemon_that_talks_nonsense, the_client_links_no_dpdk,
          only_the_owner_may_ask)

@@ -121,6 +121,16 @@ BAD_OPTIONS = (
     (["--vhost", "@/" + "x" * 120], "107"),
     (["--port", "net_null0", "--port", "net_null0,name=other"], "net_null0"),
     (["--port", "net_null0,promisc=maybe"], "maybe"),
+    (["--vhost", "@/a.sock,offload=tso"], "on, off or csum"),
+    (["--vhost", "@/a.sock,ofload=on"], "'offload'"),
+    (["--vhost", "@/a.sock,mtu=67"], "68 to 65535"),
+    (["--vhost", "@/a.sock,mtu=65536"], "68 to 65535"),
+    (["--vhost", "@/a.sock,mtu=0"], "68 to 65535"),
+    (["--vhost", "@/a.sock,link=off"], "up or down"),
+    (["--vhost", "@/a.sock,config=maybe"], "on or off"),
+    (["--vhost", "@/a.sock,gro=on"], "not for a vhost port"),
+    (["--port", "net_null0,config=on"], "not for a device port"),
+    (["--port", "net_null0,gro=tcp"], "on or off"),
     (["--unknown", "keep"], "keep"),
     (["--mtu", "67"], "67"),
     (["--backpressure", "10001"], "10001"),
@@ -129,10 +139,12 @@ BAD_OPTIONS = (
     (["--config", "@/none.yaml"], "none.yaml"),
     (["--config", "@/bad.yaml"], "bad.yaml"),
     (["--config", "@/key.yaml"], "colour"),
+    (["--config", "@/port.yaml"], "port.yaml:3:10"),
     (["--config", "@"], "@"),
 )
 FILES = {"bad.yaml": "switch:\n  unknown-unicast: [flood\nports:\n",
-         "key.yaml": "switch:\n  mtu: 1500\n  colour: red\n"}
+         "key.yaml": "switch:\n  mtu: 1500\n  colour: red\n",
+         "port.yaml": "ports:\n  - vhost: a.sock\n    mtu: 67\n"}
 
 
 def refused(argv, word, deadline, what):
@@ -193,10 +205,12 @@ def eal_that_fails_is_one_line_too(case):
 
 def check_says_what_would_run_and_touches_nothing(case):
     status, out, err, _ = run([VSWITCHD, *eal(), "--check", "--vhost",
-                               f"{case.path('a.sock')},mac={MAC}", "--port", "net_nosuch0",
+                               f"{case.path('a.sock')},mac={MAC},offload=csum,mtu=9000,link=down,"
+                               "config=on", "--port", "net_nosuch0,gro=on",
                                "--unknown", "drop", "--ctl", case.path("c.sock")], 5)
     equal((status, err), (0, ""), "status and standard error")
-    for word in (case.path("a.sock"), MAC, "net_nosuch0", "drop", case.path("c.sock")):
+    for word in (case.path("a.sock"), MAC, "net_nosuch0", "drop", case.path("c.sock"),
+                 "offload=csum mtu=9000 link=down config=on", "offload=on gro=on"):
         check(word in out, f"--check does not mention {word}:\n{out}")
     equal(os.listdir(case.dir), [], "files after --check")
 
@@ -240,6 +254,9 @@ ports:
   - vhost: {case.path('a.sock')}
     name: first
     mac: [{MAC}]
+    offload: csum
+    mtu: 1400
+    config: on
   - device: net_null0
     name: second
 mac-table:
@@ -250,7 +267,10 @@ mac-table:
                                  "--vhost", case.path("b.sock")], ledger=False)
     status = switch.ctl("status")
     equal((status["unknown"], status["mtu"], status["ports"]), ("flood", 9000, 3), "status")
-    equal([p["name"] for p in switch.ctl("port.list")["ports"]], ["first", "second", "b"], "ports")
+    equal([(p["name"], p["offload"]) for p in switch.ctl("port.list")["ports"]],
+          [("first", "csum"), ("second", "on"), ("b", "on")], "ports")
+    equal([(p["mtu"], p["config"]) for p in map(switch.port, ("first", "b"))],
+          [(1400, True), (9000, False)], "a port's own MTU, and the switch's")
     equal(switch.ctl("mac.lookup", mac=MAC)["port"], "first", "entry of the port")
     equal(switch.ctl("mac.lookup", mac="02:00:00:00:03:02")["port"], "second", "entry of the table")
 

@@ -82,10 +82,18 @@ static void every_key_is_read(void **state)
 				   "    owner: root\n"
 				   "    group: 0\n"
 				   "    perms: 0600\n"
+				   "    offload: csum\n"
+				   "    mtu: 9000\n"
+				   "    link: down\n"
+				   "    config: on\n"
 				   "  - {vhost: c.sock, mode: client}\n"
 				   "  - device: 0000:03:00.0\n"
 				   "    promisc: off\n"
 				   "    devargs: a=b,c;d\n"
+				   "    offload: off\n"
+				   "    mtu: 65535\n"
+				   "    gro: on\n"
+				   "    link: up\n"
 				   "    mac:\n"
 				   "      - 52:54:00:00:00:03\n"
 				   "mac-table:\n"
@@ -110,6 +118,19 @@ static void every_key_is_read(void **state)
 	assert_string_equal(conf.ports[0].group, "0");
 	assert_int_equal(conf.ports[0].perms, 0600);
 	assert_false(conf.ports[0].client);
+	assert_int_equal(conf.ports[0].offload, CONF_OFFLOAD_CSUM);
+	assert_int_equal(conf.ports[0].mtu, 9000);
+	assert_true(conf.ports[0].down);
+	assert_true(conf.ports[0].config);
+	assert_true(conf.ports[0].has_mac);
+	assert_string_equal(mac_addr_format(&conf.ports[0].mac, mac), "52:54:00:00:00:01");
+	assert_false(conf.ports[1].has_mac);
+	assert_int_equal(conf.ports[1].offload, CONF_OFFLOAD_ON);
+	assert_int_equal(conf.ports[1].mtu, 0);
+	assert_int_equal(conf.ports[2].offload, CONF_OFFLOAD_OFF);
+	assert_int_equal(conf.ports[2].mtu, 65535);
+	assert_true(conf.ports[2].gro);
+	assert_false(conf.ports[2].down);
 	assert_string_equal(conf.ports[1].name, "c");
 	assert_true(conf.ports[1].client);
 	assert_int_equal(conf.ports[1].perms, 0660);
@@ -160,7 +181,7 @@ static void what_the_file_lacks_keeps_its_value(void **state)
 
 #define PORT_KEYS                                                                                  \
 	"The keys here are vhost, device, name, mac, mode, queues, owner, group, perms, promisc, " \
-	"devargs"
+	"devargs, offload, mtu, link, gro, config"
 #define SWITCH_KEYS "keys here are unknown-unicast, mtu, backpressure-us, idle, ctl"
 #define SAMPLE      "mend it as in the sample of vswitchd.yaml(5)"
 
@@ -238,6 +259,21 @@ static const struct {
 	 ":2:11: the socket's path is missing; give one such as /run/vswitchd/vm1.sock"},
 	{"ports:\n  - vhost: a.sock\n    promisc: on\n",
 	 ":3:14: key 'promisc' is not for a vhost port; leave it out"},
+	{"ports:\n  - vhost: a.sock\n    gro: on\n",
+	 ":3:10: key 'gro' is not for a vhost port; leave it out"},
+	{"ports:\n  - device: a\n    config: on\n",
+	 ":3:13: key 'config' is not for a device port; leave it out"},
+	{"ports:\n  - vhost: a.sock\n    offload: all\n",
+	 ":3:14: offload 'all': must be on, off or csum (checksums, but no segmentation)"},
+	{"ports:\n  - vhost: a.sock\n    mtu: 67\n",
+	 ":3:10: mtu '67': must be a number of bytes from 68 to 65535; leave the key out for the "
+	 "switch's own"},
+	{"ports:\n  - device: a\n    mtu: 65536\n", ":3:10: mtu '65536': must be a number of bytes "
+						    "from 68 to 65535; leave the key out for the "
+						    "switch's own"},
+	{"ports:\n  - vhost: a.sock\n    link: [up]\n",
+	 ":3:11: 'link' must be a single value; write it behind 'key: ' on one line"},
+	{"ports:\n  - vhost: a.sock\n    link: off\n", ":3:11: link 'off': must be up or down"},
 	{"ports:\n  - vhost: a.sock\n    queues: many\n",
 	 ":3:13: queues 'many': must be a number from 1 to 128"},
 	{"ports:\n  - vhost: a.sock\n    owner: no-such-user\n",

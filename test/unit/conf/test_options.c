@@ -201,7 +201,7 @@ static const struct {
 	 "--vhost '': the socket's path is missing; give one such as /run/vswitchd/vm1.sock"},
 	{{"--vhost", "/tmp/a.sock,quues=2"},
 	 "--vhost /tmp/a.sock,quues=2: unknown key 'quues', did you mean 'queues'? The keys are "
-	 "name, mac, mode, queues, owner, group, perms"},
+	 "name, mac, mode, queues, owner, group, perms, offload, mtu, link, config"},
 	{{"--socket-path=a.sock,queues=0"},
 	 "--socket-path a.sock,queues=0: queues '0': must be a number from 1 to 128"},
 	{{"--port", "net_null0,perms=0600"},
@@ -315,7 +315,9 @@ static void help_shows_every_option_in_100_columns(void **state)
 		"--help, -h",           "--version, -V",
 		"--print-capabilities", "--backpressure USEC",
 		"--idle sleep|poll",    "--mtu N",
-		"--log-level LEVEL",
+		"--log-level LEVEL",    "offload=on|off|csum",
+		"link=up|down",         "gro=on|off",
+		"config=on|off",
 	};
 	const char *help = options_help();
 
@@ -356,10 +358,12 @@ static void the_report_says_what_would_run(void **state)
 		"log level        notice\n"
 		"ports            3\n"
 		"  NAME    KIND    TARGET         QUEUES  OPTIONS\n"
-		"  vm1     vhost   /tmp/vm1.sock       2  mode=server perms=0600 owner=root "
-		"group=0\n"
-		"  b       vhost   b.sock              8  mode=client\n"
-		"  uplink  device  0000:03:00.0     auto  promisc=off devargs=a=1,b=2\n"
+		"  vm1     vhost   /tmp/vm1.sock       2  mode=server perms=0600 offload=on "
+		"owner=root group=0\n"
+		"  b       vhost   b.sock              8  mode=client offload=csum mtu=9000 "
+		"link=down config=on\n"
+		"  uplink  device  0000:03:00.0     auto  promisc=off offload=off gro=on "
+		"devargs=a=1,b=2\n"
 		"MAC table        1\n"
 		"  52:54:00:00:00:01  uplink\n";
 	struct options options;
@@ -367,8 +371,9 @@ static void the_report_says_what_would_run(void **state)
 
 	parse_good(ARGS("-l", "2", "--", "--check", "--ctl=/tmp/c.sock", "--mtu=1500",
 			"--vhost=/tmp/vm1.sock,owner=root,group=0,perms=600,queues=2",
-			"--vhost=b.sock,mode=client",
-			"--port=0000:03:00.0,name=uplink,promisc=off,devargs=a=1;b=2",
+			"--vhost=b.sock,mode=client,config=on,mtu=9000,link=down,offload=csum",
+			"--port=0000:03:00.0,name=uplink,promisc=off,offload=off,devargs=a=1;b=2,"
+			"gro=on",
 			"--mac=52:54:00:00:00:01=uplink"),
 		   &options);
 	options_report(&options, keep_line, &lines);

@@ -37,6 +37,11 @@ static void a_path_alone_gets_the_defaults(void **state)
 	assert_false(port.client);
 	assert_int_equal(port.queues, CONF_QUEUES_DEF);
 	assert_int_equal(port.perms, 0660);
+	assert_int_equal(port.offload, CONF_OFFLOAD_ON);
+	assert_int_equal(port.mtu, 0); // the switch's
+	assert_false(port.down);
+	assert_false(port.config);
+	assert_false(port.has_mac);
 	assert_int_equal(n_macs, 0);
 	assert_null(macs);
 }
@@ -64,10 +69,19 @@ static void every_key_of_a_vhost_port_is_read(void **state)
 	assert_int_equal(n_macs, 3);
 	assert_string_equal(mac_addr_format(&macs[1], mac), "52:54:00:00:00:0a");
 	free(macs);
+	assert_true(port.has_mac); // the first is the guest's own
+	assert_string_equal(mac_addr_format(&port.mac, mac), "52:54:00:00:00:01");
 
 	assert_int_equal(
-		conf_port_parse(CONF_PORT_VHOST, "a.sock,mode=client", &port, NULL, NULL, &err), 0);
+		conf_port_parse(CONF_PORT_VHOST,
+				"a.sock,mode=client,offload=csum,mtu=9000,link=down,config=on",
+				&port, NULL, NULL, &err),
+		0);
 	assert_true(port.client);
+	assert_int_equal(port.offload, CONF_OFFLOAD_CSUM);
+	assert_int_equal(port.mtu, 9000);
+	assert_true(port.down);
+	assert_true(port.config);
 }
 
 static void every_key_of_a_device_is_read(void **state)
@@ -80,17 +94,100 @@ static void every_key_of_a_device_is_read(void **state)
 	assert_true(port.promisc);
 	assert_string_equal(port.name, "net_tap0");
 	assert_string_equal(port.devargs, "");
+	assert_int_equal(port.offload, CONF_OFFLOAD_ON);
+	assert_false(port.gro);
 
-	assert_int_equal(conf_port_parse(CONF_PORT_ETHDEV,
-					 "0000:03:00.1,name=up,queues=2,promisc=off,"
-					 "devargs=iface=vsw0;mac=fixed",
-					 &port, NULL, NULL, &err),
-			 0);
+	assert_int_equal(
+		conf_port_parse(CONF_PORT_ETHDEV,
+				"0000:03:00.1,name=up,queues=2,promisc=off,"
+				"devargs=iface=vsw0;mac=fixed,offload=off,mtu=68,link=down,"
+				"gro=on",
+				&port, NULL, NULL, &err),
+		0);
 	assert_string_equal(port.device, "0000:03:00.1");
 	assert_string_equal(port.name, "up");
 	assert_int_equal(port.queues, 2);
 	assert_false(port.promisc);
 	assert_string_equal(port.devargs, "iface=vsw0,mac=fixed");
+	assert_int_equal(port.offload, CONF_OFFLOAD_OFF);
+	assert_int_equal(port.mtu, 68);
+	assert_true(port.down);
+	assert_true(port.gro);
+}
+
+static void every_legal_value_of_a_word_is_read(void **state)
+{
+	static const struct {
+		const char *text;
+		enum conf_offload offload;
+		uint32_t mtu;
+		bool down, config;
+	} cases[] = {
+		{"a,offload=on", CONF_OFFLOAD_ON, 0, false, false},
+		{"a,offload=off", CONF_OFFLOAD_OFF, 0, false, false},
+		{"a,offload=csum", CONF_OFFLOAD_CSUM, 0, false, false},
+		{"a,mtu=68", CONF_OFFLOAD_ON, 68, false, false},
+		{"a,mtu=1500", CONF_OFFLOAD_ON, 1500, false, false},
+		{"a,mtu=65535", CONF_OFFLOAD_ON, 65535, false, false},
+		{"a,link=up", CONF_OFFLOAD_ON, 0, false, false},
+		{"a,link=down", CONF_OFFLOAD_ON, 0, true, false},
+		{"a,config=on", CONF_OFFLOAD_ON, 0, false, true},
+		{"a,config=off", CONF_OFFLOAD_ON, 0, false, false},
+	};
+
+	for (size_t i = 0; i < N_OF(cases); i++) {
+		struct conf_port port;
+		struct err err = {0};
+		char words[64];
+
+		if (conf_port_parse(CONF_PORT_VHOST, cases[i].text, &port, NULL, NULL, &err) < 0)
+			fail_msg("%s: %s", cases[i].text, err.text);
+		assert_int_equal(port.offload, cases[i].offload);
+		assert_int_equal(port.mtu, cases[i].mtu);
+		assert_int_equal(port.down, cases[i].down);
+		assert_int_equal(port.config, cases[i].config);
+		// and what the reports call it is what was given
+		snprintf(words, sizeof(words), "a,offload=%s", conf_offload_name(port.offload));
+		if (strstr(cases[i].text, "offload") != NULL)
+			assert_string_equal(words, cases[i].text);
+	}
+}
+
+static void a_port_made_elsewhere_is_checked_too(void **state)
+{
+	struct conf_port port;
+	struct err err = {0};
+
+	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, "a", &port, NULL, NULL, &err), 0);
+	port.mtu = 67;
+	assert_int_equal(conf_port_check(&port, &err), -EINVAL);
+	assert_string_equal(err.text, "mtu '67': must be a number of bytes from 68 to 65535");
+	port.mtu = 65536;
+	assert_int_equal(conf_port_check(&port, &err), -EINVAL);
+	port.mtu = 65535;
+	assert_int_equal(conf_port_check(&port, &err), 0);
+	port.gro = true;
+	assert_int_equal(conf_port_check(&port, &err), -EINVAL);
+	assert_string_equal(err.text, "gro is not for a vhost port; leave it out");
+
+	assert_int_equal(conf_port_parse(CONF_PORT_ETHDEV, "a", &port, NULL, NULL, &err), 0);
+	port.config = true;
+	assert_int_equal(conf_port_check(&port, &err), -EINVAL);
+	assert_string_equal(err.text, "config is not for a device port; leave it out");
+}
+
+static void a_link_is_up_or_down(void **state)
+{
+	struct err err = {0};
+	bool down = false;
+
+	assert_int_equal(conf_link_read("down", &down, &err), 0);
+	assert_true(down);
+	assert_int_equal(conf_link_read("up", &down, &err), 0);
+	assert_false(down);
+	assert_int_equal(conf_link_read("on", &down, &err), -EINVAL);
+	assert_string_equal(err.text, "link 'on': must be up or down");
+	assert_false(down); // as it was
 }
 
 static void a_name_is_made_of_path_or_device(void **state)
@@ -137,11 +234,48 @@ static const struct {
 	{V, "/tmp/", "/tmp/: the path ends with '/', so it names a directory; name a socket in it"},
 	{V, "/tmp/a.sock,quues=2",
 	 "/tmp/a.sock,quues=2: unknown key 'quues', did you mean 'queues'? The keys are name, mac, "
-	 "mode, queues, owner, group, perms"},
+	 "mode, queues, owner, group, perms, offload, mtu, link, config"},
 	{V, "a.sock,frobnicate=2",
 	 "a.sock,frobnicate=2: unknown key 'frobnicate'; the keys are name, mac, mode, queues, "
-	 "owner, "
-	 "group, perms"},
+	 "owner, group, perms, offload, mtu, link, config"},
+	{V, "a.sock,ofload=on",
+	 "a.sock,ofload=on: unknown key 'ofload', did you mean 'offload'? The keys are name, mac, "
+	 "mode, queues, owner, group, perms, offload, mtu, link, config"},
+	{V, "a.sock,offload=yes",
+	 "a.sock,offload=yes: offload 'yes': must be on, off or csum (checksums, but no "
+	 "segmentation)"},
+	{V, "a.sock,offload=ON",
+	 "a.sock,offload=ON: offload 'ON': must be on, off or csum (checksums, but no "
+	 "segmentation)"},
+	{V, "a.sock,offload=", "a.sock,offload=: key 'offload' has no value; write offload=VALUE"},
+	{V, "a.sock,mtu=67",
+	 "a.sock,mtu=67: mtu '67': must be a number of bytes from 68 to 65535; leave the key out "
+	 "for "
+	 "the switch's own"},
+	{V, "a.sock,mtu=65536",
+	 "a.sock,mtu=65536: mtu '65536': must be a number of bytes from 68 to 65535; leave the key "
+	 "out for the switch's own"},
+	{V, "a.sock,mtu=0",
+	 "a.sock,mtu=0: mtu '0': must be a number of bytes from 68 to 65535; leave the key out for "
+	 "the switch's own"},
+	{V, "a.sock,mtu=-1500",
+	 "a.sock,mtu=-1500: mtu '-1500': must be a number of bytes from 68 to 65535; leave the key "
+	 "out for the switch's own"},
+	{V, "a.sock,mtu=1500,mtu=9000",
+	 "a.sock,mtu=1500,mtu=9000: key 'mtu' is there twice; keep one"},
+	{V, "a.sock,link=off", "a.sock,link=off: link 'off': must be up or down"},
+	{V, "a.sock,config=maybe", "a.sock,config=maybe: config 'maybe': must be on or off"},
+	{V, "a.sock,gro=on", "a.sock,gro=on: key 'gro' is not for a vhost port; leave it out"},
+	{E, "net_tap0,gro=tcp", "net_tap0,gro=tcp: gro 'tcp': must be on or off"},
+	{E, "net_tap0,config=on",
+	 "net_tap0,config=on: key 'config' is not for a device port; leave it out"},
+	{E, "net_tap0,offload=tso",
+	 "net_tap0,offload=tso: offload 'tso': must be on, off or csum (checksums, but no "
+	 "segmentation)"},
+	{E, "net_tap0,lnik=up",
+	 "net_tap0,lnik=up: unknown key 'lnik', did you mean 'link'? The keys are name, mac, "
+	 "queues, "
+	 "promisc, devargs, offload, mtu, link, gro"},
 	{V, "a.sock,promisc=on",
 	 "a.sock,promisc=on: key 'promisc' is not for a vhost port; leave it out"},
 	{V, "a.sock,name=", "a.sock,name=: key 'name' has no value; write name=VALUE"},
@@ -285,7 +419,14 @@ static void very_long_values_keep_the_remedy(void **state)
 	} cases[] = {
 		{V, "", "at most 107; choose a shorter one"},
 		{V, "a.sock,name=", "does not begin with '-' or '.'"},
-		{V, "a.sock,", "the keys are name, mac, mode, queues, owner, group, perms"},
+		{V, "a.sock,",
+		 "the keys are name, mac, mode, queues, owner, group, perms, offload, mtu, link, "
+		 "config"},
+		{E, "a,",
+		 "the keys are name, mac, queues, promisc, devargs, offload, mtu, link, gro"},
+		{V, "a.sock,offload=", "must be on, off or csum (checksums, but no segmentation)"},
+		{V, "a.sock,mtu=", "leave the key out for the switch's own"},
+		{V, "a.sock,link=", "must be up or down"},
 		{V, "a.sock,owner=", "must be a name of 1 to 32 bytes, or a number"},
 		{V, "a.sock,mac=", "write it like 52:54:00:12:34:56"},
 		{V, "a.sock,queues=", "must be a number from 1 to 128"},
@@ -388,6 +529,9 @@ int main(void)
 		cmocka_unit_test(a_path_alone_gets_the_defaults),
 		cmocka_unit_test(every_key_of_a_vhost_port_is_read),
 		cmocka_unit_test(every_key_of_a_device_is_read),
+		cmocka_unit_test(every_legal_value_of_a_word_is_read),
+		cmocka_unit_test(a_port_made_elsewhere_is_checked_too),
+		cmocka_unit_test(a_link_is_up_or_down),
 		cmocka_unit_test(a_name_is_made_of_path_or_device),
 		cmocka_unit_test(a_bad_port_gets_one_clear_line),
 		cmocka_unit_test(a_mac_where_none_is_taken_is_refused),

@@ -98,9 +98,33 @@ int vsw_port_del(struct vsw *vsw, const char *name, struct err *err)
 	return 0;
 }
 
+int vsw_port_set_link(struct vsw *vsw, const char *name, bool up, struct err *err)
+{
+	struct fake_port *port = find(vsw, name, NULL);
+
+	if (!port)
+		return no_port(name, err);
+	if (port->info.conf.down == !up)
+		return 0;
+	if (port->info.kind == CONF_PORT_ETHDEV)
+		return err_set(err, -ENOTSUP, "port '%s': its driver cannot; as the test wants",
+			       name);
+	port->info.conf.down = !up;
+	port->info.state = up ? VSW_PORT_DOWN : VSW_PORT_DISABLED;
+	port->info.connected = false;
+	return 0;
+}
+
 const char *vsw_port_state_name(enum vsw_port_state state)
 {
-	return state == VSW_PORT_UP ? "up" : state == VSW_PORT_DOWN ? "down" : "faulted";
+	static const char *const names[] = {
+		[VSW_PORT_DOWN] = "down",
+		[VSW_PORT_UP] = "up",
+		[VSW_PORT_FAULTED] = "faulted",
+		[VSW_PORT_DISABLED] = "disabled",
+	};
+
+	return names[state];
 }
 
 size_t vsw_port_count(const struct vsw *vsw)
@@ -127,6 +151,24 @@ int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, 
 	return 0;
 }
 
+/* A step of those that only vm2 has; both sums hold. */
+static void count_offloads(struct stats_port *c)
+{
+	c->rx_frames += 4;
+	c->rx_drop[STATS_RX_BAD_OFFLOAD] += 1;
+	c->rx_coalesced += 3;
+	c->rx_injected += 2;
+	c->flooded += 2;
+	c->copies += 1;
+	c->tx_drop[STATS_TX_MTU] += 1;
+	c->tx_segments += 43;
+	c->tx_frames += 43;
+	c->tx_csum_passed += 5;
+	c->tx_csum_filled += 1000;
+	c->tx_tso_passed += 7;
+	c->tx_tso_cut += 1;
+}
+
 int vsw_port_stats(struct vsw *vsw, const char *name, struct stats_port *out, struct err *err)
 {
 	struct fake_port *port = find(vsw, name, NULL);
@@ -142,6 +184,8 @@ int vsw_port_stats(struct vsw *vsw, const char *name, struct stats_port *out, st
 	port->counters.tx_frames += 9;
 	port->counters.tx_bytes += 9 * 1514;
 	port->counters.tx_drop[STATS_TX_FULL] += 1;
+	if (strcmp(name, "vm2") == 0)
+		count_offloads(&port->counters);
 	return 0;
 }
 
@@ -326,8 +370,11 @@ static void set_up_vm1(struct vsw_port_info *info)
 {
 	info->state = VSW_PORT_UP;
 	info->connected = true;
-	info->features = 0x130000000ull | 1u << 15;
-	info->protocol_features = 1;
+	// all offloads but ECN towards the guest; bit 41 has no name
+	info->features = 0x130000000ull | 1ull << 41 | 1u << 15 | 0x3983;
+	info->protocol_features = 1u << 0 | 1u << 3 | 1ull << 63;
+	snprintf(info->offloads_rx, sizeof(info->offloads_rx), "csum tso4 tso6 ecn");
+	snprintf(info->offloads_tx, sizeof(info->offloads_tx), "csum tso4 tso6");
 	info->connections = 2;
 	info->messages = 40;
 	info->refused = 1;
@@ -349,6 +396,9 @@ static void set_up_nic0(struct vsw_port_info *info)
 	info->mac = (struct mac_addr){{2, 0, 0, 0, 0, 9}};
 	info->link_mbps = 10000;
 	info->mtu = 1500;
+	info->conf.gro = true;
+	info->conf.offload = CONF_OFFLOAD_CSUM;
+	snprintf(info->offloads_tx, sizeof(info->offloads_tx), "csum");
 	info->active_pairs = 1;
 	info->n_queues = 1;
 	info->queues[0] = (struct vsw_queue_info){.index = 1, .enabled = true, .worker = 4};

@@ -6,7 +6,8 @@
 /*
  * A switch in memory, behind <vsw/vsw.h>: it keeps ports and table and moves no frame. Made with
  * the ports vm1 (vhost, up), vm2 (vhost, faulted) and nic0 (device), three table entries and two
- * workers. Every vsw_port_stats() and vsw_worker_info() finds the counters a fixed step further.
+ * workers. Every vsw_port_stats() and vsw_worker_info() finds the counters a fixed step further; those
+ * of offloads only count on vm2.
  */
 
 #include <stdint.h>

@@ -208,3 +208,30 @@ void wire_error(int fd, const char *line, const char *code, const char *word)
 {
 	check_error(wire_ask(fd, line), code, word);
 }
+
+json_int_t wire_num(const json_t *object, const char *key)
+{
+	const json_t *n = json_object_get(object, key);
+
+	if (!json_is_integer(n))
+		fail_msg("no number '%s'", key);
+	return json_integer_value(n);
+}
+
+const char *wire_str(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	if (!text)
+		fail_msg("no text '%s'", key);
+	return text;
+}
+
+json_int_t wire_count(int fd, const char *key)
+{
+	json_t *status = wire_result(fd, "status", "{}");
+	const json_int_t n = wire_num(status, key);
+
+	json_decref(status);
+	return n;
+}

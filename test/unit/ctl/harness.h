@@ -67,3 +67,10 @@ void wire_error(int fd, const char *line, const char *code, const char *word);
 
 /** check_error() - @reply is an error with @code and @word. Takes @reply over. */
 void check_error(json_t *reply, const char *code, const char *word);
+
+/** wire_num(), wire_str() - A member of @object, which must be there, and be a number or a text. */
+json_int_t wire_num(const json_t *object, const char *key);
+const char *wire_str(const json_t *object, const char *key);
+
+/** wire_count() - A number of the method status. */
+json_int_t wire_count(int fd, const char *key);

@@ -157,6 +157,11 @@ static void exit_1_when_the_daemon_refuses(void **state)
 	expect_error(h, 1, "mac add 01:00:5e:00:00:01 vm1", "01:00:5e:00:00:01");
 	expect_error(h, 1, "port add --vhost /tmp/x.sock,quues=2", "'quues'");
 	expect_error(h, 1, "log level loud", "'loud'");
+	expect_error(h, 1, "port set vm1 link=off", "link 'off': must be up or down");
+	expect_error(h, 1, "port set vm1 mtu=9000",
+		     "'mtu'; only 'link' is set while a port is there");
+	expect_error(h, 1, "port set nic0 link=down", "its driver cannot");
+	expect_error(h, 1, "port set vm1 link=\xff", "UTF-8");
 	expect_error(h, 1, "mac lookup 52:54", "'52:54'");
 	expect_error(h, 1, "mac lookup \xff\xfe", "UTF-8");
 }
@@ -186,6 +191,13 @@ static void exit_2_on_wrong_usage(void **state)
 		{"port paint", "'paint'"},
 		{"port show", "port show needs NAME"},
 		{"mac add 52:54:00:00:00:01", "mac add needs MAC PORT"},
+		{"port set", "port set needs NAME link=up|down"},
+		{"port set vm1", "port set needs NAME link=up|down"},
+		{"port set vm1 down", "'down' is no KEY=VALUE; write link=down"},
+		{"port set vm1 link=", "'link=' is no KEY=VALUE"},
+		{"port set vm1 =down", "'=down' is no KEY=VALUE"},
+		{"port set vm1 name=vm2", "a port keeps its name"},
+		{"port set vm1 link=down mtu=9000", "'mtu=9000'"},
 		{"port show a b", "'b'"},
 		{"status now", "'now'"},
 		{"port add", "port add needs --vhost"},
@@ -237,6 +249,7 @@ static void exit_5_when_it_does_not(void **state)
 
 	expect_error(h, 5, "port show vm9", "'vm9'");
 	expect_error(h, 5, "port del vm9", "'vm9'");
+	expect_error(h, 5, "port set vm9 link=down", "'vm9'");
 	expect_error(h, 5, "stats vm9", "'vm9'");
 	expect_error(h, 5, "mac lookup 52:54:00:00:00:99", "table");
 	expect_error(h, 5, "mac del 52:54:00:00:00:99", "table");
@@ -286,7 +299,17 @@ static void port_show_for_people(void **state)
 	const struct run *r = expect(h, 0, "port show vm1");
 	const char *first, *second;
 
-	expect_word(r, "features        0x130008000 mrg-rxbuf indirect-desc event-idx version-1\n");
+	expect_word(
+		r,
+		"features        0x2013000b983 csum guest-csum guest-tso4 guest-tso6 host-tso4\n"
+		"                host-tso6 host-ecn mrg-rxbuf indirect-desc event-idx version-1\n"
+		"                bit-41\n"
+		"protocol        0x8000000000000009 mq reply-ack bit-63\n"
+		"offloads        on; guest sends csum tso4 tso6 ecn, takes csum tso4 tso6\n"
+		"mtu             no limit\n");
+	assert_null(strstr(r->out, "link "));
+	assert_null(strstr(r->out, "config space"));
+	assert_null(strstr(r->out, "  checksums"));
 	expect_word(r, "guest memory    1.00 GiB in 1 region\n");
 	expect_word(r, "last error      message 99? is unknown\n");
 	expect_word(r, "received        0 frames, 0 B\n");
@@ -300,10 +323,68 @@ static void port_show_for_people(void **state)
 	r = expect(h, 0, "port show vm2");
 	expect_word(r, "state           faulted: ring 1: descriptor index beyond the ring\n");
 	assert_null(strstr(r->out, "features"));
+	expect_word(r, "offloads        on\n");
 	assert_null(strstr(r->out, "last error"));
 	r = expect(h, 0, "port show nic0");
-	expect_word(r, "link            10000 Mbit/s, mtu 1500, promisc off\n");
+	expect_word(r, "link            10000 Mbit/s, mtu 1500, promisc off, gro on\n");
+	expect_word(r, "offloads        csum; device sends none, takes csum\n");
 	expect_word(r, "\n   1  -         -  -       yes           4  -\n");
+}
+
+static void port_set_for_people(void **state)
+{
+	struct harness *h = *state;
+	const struct run *r;
+
+	assert_string_equal(expect(h, 0, "port set vm1 link=down")->out, "");
+	r = expect(h, 0, "port list");
+	expect_word(r, "\nvm1   vhost   disabled ");
+	expect_tidy("port list", r->out);
+	r = expect(h, 0, "port show vm1");
+	expect_word(r, "state           disabled\n");
+	expect_word(r, "link            down (set)\n");
+	assert_string_equal(expect(h, 0, "port set vm1 link=down")->out, "");
+	assert_string_equal(expect(h, 0, "port set vm1 link=up")->out, "");
+	assert_null(strstr(expect(h, 0, "port list")->out, "disabled"));
+	expect_word(expect(h, 0, "port set vm1 link=up -j"), "\"result\":{}");
+
+	expect(h, 0, "port add --vhost /tmp/n.sock,offload=csum,link=down,config=on,mtu=9000");
+	r = expect(h, 0, "port show n");
+	expect_word(r, "offloads        csum\n");
+	expect_word(r, "link            down (set)\n");
+	expect_word(r, "config space    answered by the switch\n");
+}
+
+static void offloads_for_people(void **state)
+{
+	struct harness *h = *state;
+	const struct run *r;
+
+	expect(h, 0, "-j stats"); // a first look, so that there is something
+	r = expect(h, 0, "port show vm2");
+	expect_word(r, "  coalesced     3 frames into others\n");
+	expect_word(r, "  injected      2 frames in the guest's name\n");
+	expect_word(r, "  checksums     5 passed on, 1000 filled in\n");
+	expect_word(r, "  TSO           7 passed on, 1 cut, 43 frames more\n");
+	expect_word(r, "  dropped       1 bad-offload\n");
+	expect_word(r, "  dropped       1 mtu\n");
+	expect_tidy("port show vm2", r->out);
+
+	r = expect(h, 0, "stats vm2");
+	expect_word(r, "\n\nPORT  SIDE  OFFLOAD      FRAMES  FRAMES/s\n"
+		       "vm2   rx    coalesced         9");
+	expect_word(r, "\nvm2   rx    injected          6");
+	expect_word(r, "\nvm2   tx    csum-passed      15");
+	expect_word(r, "\nvm2   tx    csum-filled    3000");
+	expect_word(r, "\nvm2   tx    tso-passed       21");
+	expect_word(r, "\nvm2   tx    tso-cut           3");
+	expect_word(r, "\nvm2   tx    segments        129");
+	expect_word(r, "\nvm2   tx    mtu               3");
+	expect_tidy("stats vm2", r->out);
+
+	// none where there were none, and where there are many ports
+	assert_null(strstr(expect(h, 0, "stats vm1")->out, "OFFLOAD"));
+	assert_null(strstr(expect(h, 0, "stats")->out, "OFFLOAD"));
 }
 
 static void rates_come_from_two_samples(void **state)
@@ -503,6 +584,8 @@ int main(void)
 		TEST(exit_6_when_nobody_answers),
 		TEST(status_and_version_for_people),
 		TEST(port_show_for_people),
+		TEST(port_set_for_people),
+		TEST(offloads_for_people),
 		TEST(rates_come_from_two_samples),
 		TEST(worker_show_for_people),
 		TEST(worker_show_is_of_all_workers_unless_told),

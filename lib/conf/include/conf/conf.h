@@ -34,6 +34,9 @@ enum conf_idle { CONF_IDLE_POLL, CONF_IDLE_SLEEP };
 /* What is left to the other side of a port, or done by it: checksums, segmentation. */
 enum conf_offload { CONF_OFFLOAD_ON, CONF_OFFLOAD_OFF, CONF_OFFLOAD_CSUM };
 
+/** conf_offload_name() - "on", "off", "csum". */
+const char *conf_offload_name(enum conf_offload offload);
+
 /* A port, as asked for. */
 struct conf_port {
 	enum conf_port_kind kind;
@@ -91,17 +94,21 @@ void conf_fini(struct conf *conf);
 
 /**
  * conf_port_parse() - Read "PATH[,key=value...]" or "DEVICE[,key=value...]".
- * @kind: which keys are legal: vhost name,mac,mode,queues,owner,group,perms; ethdev
- *        name,mac,queues,promisc,devargs (';' stands for ',' inside devargs).
+ * @kind: which keys are legal: vhost name,mac,mode,queues,owner,group,perms,offload,mtu,link,config;
+ *        ethdev name,mac,queues,promisc,devargs,offload,mtu,link,gro (';' stands for ',' inside
+ *        devargs).
  * @port: filled with defaults first; checked by conf_port_check(), and named from its path or
  *        device when there is no name=.
  * @macs, @n_macs: the mac= keys, checked, allocated; the caller frees. May both be NULL: then mac=
- *        is an error. Nothing is allocated on an error.
+ *        is an error. Nothing is allocated on an error. The first one is in @port, too.
  * Return: 0, or -EINVAL/-ENOMEM with @err ("/tmp/a.sock,quues=2: unknown key 'quues', did you mean
  *         'queues'? The keys are name, mac, ..."); options_parse() puts "--vhost " in front.
  */
 int conf_port_parse(enum conf_port_kind kind, const char *text, struct conf_port *port,
 		    struct mac_addr **macs, size_t *n_macs, struct err *err);
+
+/** conf_link_read() - "up" or "down". Return: 0, or -EINVAL with @err. */
+int conf_link_read(const char *text, bool *down, struct err *err);
 
 /** conf_port_add() - Append a copy. Return: 0 or -ENOMEM/-ENOSPC with @err. */
 int conf_port_add(struct conf *conf, const struct conf_port *port, struct err *err);
@@ -118,7 +125,7 @@ int conf_mac_add(struct conf *conf, const struct conf_mac *mac, struct err *err)
 
 /**
  * conf_port_check() - What can be said of one port alone: name and path legal, owner and group
- * known to the system, queues in range.
+ * known to the system, queues and MTU in range, nothing set that its kind does not have.
  * Return: 0, or -EINVAL with @err.
  */
 int conf_port_check(const struct conf_port *port, struct err *err);

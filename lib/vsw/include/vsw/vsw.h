@@ -50,10 +50,15 @@ int vsw_port_add(struct vsw *vsw, const struct conf_port *port, struct err *err)
 /** vsw_port_del() - Stop and close it; its table entries go too. Return: 0; -ENOENT with @err. */
 int vsw_port_del(struct vsw *vsw, const char *name, struct err *err);
 
+/** vsw_port_set_link() - link=up or link=down while it runs. Setting what is set succeeds.
+ *  Return: 0; -ENOENT, -ENOTSUP (the device cannot), ... with @err; then it is as it was. */
+int vsw_port_set_link(struct vsw *vsw, const char *name, bool up, struct err *err);
+
 enum vsw_port_state {
 	VSW_PORT_DOWN, /* no guest, or no link */
 	VSW_PORT_UP,
-	VSW_PORT_FAULTED, /* a queue was stopped; fault says why */
+	VSW_PORT_FAULTED,  /* a queue was stopped; fault says why */
+	VSW_PORT_DISABLED, /* its link was set down */
 };
 const char *vsw_port_state_name(enum vsw_port_state state);
 
@@ -68,6 +73,8 @@ struct vsw_queue_info {
 	const char *fault; /* NULL = none; static text */
 };
 
+#define VSW_OFFLOADS_LEN 24
+
 struct vsw_port_info {
 	uint16_t id;
 	enum conf_port_kind kind;
@@ -75,6 +82,10 @@ struct vsw_port_info {
 	struct conf_port conf;
 	char driver[32]; /* ethdev: driver name; vhost: "vhost-user" */
 	char fault[96];  /* empty = none */
+	/* what was negotiated, or the device has, of "csum tso4 tso6 ecn"; empty = nothing */
+	char offloads_rx[VSW_OFFLOADS_LEN]; /* that frames from the port may leave to us */
+	char offloads_tx[VSW_OFFLOADS_LEN]; /* that frames for it may leave to it */
+	uint16_t mtu;                       /* vhost: its own or the switch's, 0 = no limit */
 	/* vhost */
 	bool connected;
 	uint64_t features; /* negotiated virtio features */
@@ -91,7 +102,6 @@ struct vsw_port_info {
 	/* ethdev */
 	struct mac_addr mac;
 	uint32_t link_mbps;
-	uint16_t mtu;
 	uint16_t n_queues; /* entries in queues[] */
 	struct vsw_queue_info queues[2 * CONF_QUEUES_MAX];
 };
