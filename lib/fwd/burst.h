@@ -5,6 +5,7 @@
 
 /* A burst on its way through the stages, and the worker's scratch memory that holds it. */
 
+#include "copy.h"
 #include "cut.h"
 #include "kernels.h"
 
@@ -85,12 +86,13 @@ struct fwd_worker {
 	uint16_t dst[FWD_BURST];   /* port id, FWD_DST_ALL or FWD_DST_DROP */
 	uint8_t reason[FWD_BURST]; /* enum stats_rx_drop, with FWD_DST_DROP */
 	struct fwd_common common;
-	bool same;       /* all frames go the same way: dst[0] and reason[0] hold
+	bool same;                         /* all frames go the same way: dst[0] and reason[0] hold
 					    * for all, the others are not set */
-	uint32_t dead;   /* a bit a frame: receive dropped it */
-	uint32_t loads;  /* a bit a frame: offloads[] says what it leaves undone */
-	uint32_t headed; /* a bit a frame: heads[] has its first bytes */
-	uint32_t gone;   /* a bit a frame: its mbuf was handed to a NIC */
+	uint32_t dead;                     /* a bit a frame: receive dropped it */
+	uint32_t loads;                    /* a bit a frame: offloads[] says something of it */
+	uint32_t needs;                    /* of these: something is left undone */
+	uint32_t headed;                   /* a bit a frame: heads[] has its first bytes */
+	uint32_t gone;                     /* a bit a frame: its mbuf was handed to a NIC */
 	struct rte_mbuf *mbufs[FWD_BURST]; /* of frames from a NIC */
 	/* their first bytes, private; zero behind a frame's end */
 	uint8_t snaps[FWD_BURST][FWD_SNAP] __rte_cache_aligned;
@@ -148,7 +150,7 @@ static inline struct frame_head fwd_snap(const struct fwd_worker *w, unsigned in
 	return (struct frame_head){.b = w->snaps[i], .n = len < FWD_SNAP ? len : FWD_SNAP};
 }
 
-/** fwd_load() - What frame @i leaves undone; NULL = nothing. */
+/** fwd_load() - The offload word of frame @i; NULL = none. */
 static inline const struct vring_net_hdr *fwd_load(const struct fwd_worker *w, unsigned int i)
 {
 	return (w->loads >> i & 1) != 0 ? &w->offloads[i] : NULL;
@@ -162,6 +164,14 @@ static inline struct stats_port *fwd_counters(const struct fwd_worker *w, struct
 
 /** fwd_receive() - Fill frames[] and n from the source. */
 void fwd_receive(struct fwd_worker *w);
+
+/** fwd_coalesce() - Join mbufs that follow one another in a TCP stream: fewer mbufs, and words in
+ *  offloads[] for those that became several. */
+void fwd_coalesce(struct fwd_worker *w);
+
+/** fwd_announce_take() - Make a burst of the announcement that the source's port waits for.
+ *  Return: false: another worker has taken it. */
+bool fwd_announce_take(struct fwd_worker *w);
 
 /** fwd_classify() - Give every frame its destination or the reason to drop it; fill dests[]. */
 void fwd_classify(struct fwd_worker *w);

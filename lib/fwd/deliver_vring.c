@@ -243,9 +243,20 @@ static bool deliver_frame(struct delivery *v, unsigned int frame)
 	return true;
 }
 
-/* Frames of which some leave something undone, each into its flat buffer. */
+/* A run of frames of which some have an offload word. */
 static void copy_loaded(const struct delivery *v, const struct fwd_run *run, const uint32_t *need)
 {
+	bool takes = (v->d->link->tx_offloads & PORT_OL_CSUM) != 0;
+	struct fwd_worker *w = v->w;
+
+	if (takes || w->needs == 0) { // it is passed on, whatever it is
+		w->kernels->copy_run(run);
+		for (unsigned int k = 0; k < run->n && takes; k++)
+			if ((w->loads >> run->list[k] & 1) != 0)
+				memcpy(run->addrs[k], &w->offloads[run->list[k]],
+				       sizeof(w->offloads[0]));
+		return;
+	}
 	for (unsigned int k = 0; k < run->n; k++) {
 		struct vring_seg seg = {.addr = run->addrs[k], .len = need[k]};
 		struct out_place to = {.segs = &seg, .n_segs = 1};
@@ -347,7 +358,7 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 
 	vring_prefetch(v.vr, n); // without, 64-byte frames take 2 to 11 % more cycles
 	needs_fill(&v, n, need);
-	d->plain = w->loads == 0;
+	d->plain = w->needs == 0;
 	while (k < n) {
 		unsigned int run = run_length(&v, k, n);
 		unsigned int done = run > 0 ? deliver_run(&v, d->list + k, need + k, run) : 0;

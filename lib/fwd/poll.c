@@ -82,6 +82,7 @@ static void forward_eth(struct fwd_worker *w)
 		w->dead >>= cut;
 		w->gone >>= cut;
 		w->loads >>= cut;
+		w->needs >>= cut;
 		w->headed = 0;
 		memmove(w->frames, w->frames + cut, w->n * sizeof(w->frames[0]));
 		memmove(w->keys, w->keys + cut, w->n * sizeof(w->keys[0]));
@@ -109,6 +110,18 @@ static void work_add(struct fwd_worker *w, unsigned int n)
 	}
 }
 
+/* Send what the port waits to be announced with. It takes nothing from the source. */
+static __attribute__((noinline)) void announce(struct fwd_worker *w)
+{
+	bool waiting = w->src->waiting;
+
+	w->src->waiting = false; // a wait is of the source's own frames
+	if (fwd_announce_take(w))
+		forward(w);
+	w->injected = false;
+	w->src->waiting = waiting;
+}
+
 unsigned int fwd_poll(struct fwd_worker *w, const struct fwd_map *map,
 		      const struct fwd_sharing *sharing, struct fwd_source *src)
 {
@@ -123,6 +136,9 @@ unsigned int fwd_poll(struct fwd_worker *w, const struct fwd_map *map,
 	w->src_link = link;
 	w->src_ring = NULL;
 	w->give_up = NULL;
+	// on the line that the link was read from
+	if (unlikely(atomic_load_explicit(&src->port->announce, memory_order_relaxed) != 0))
+		announce(w);
 	if (src->port->kind == PORT_VHOST) {
 		if (link->rxq[src->queue] == NULL)
 			return 0;

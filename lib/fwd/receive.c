@@ -35,6 +35,7 @@ static void loads_judge(struct fwd_worker *w)
 		else if (o->flags != 0)
 			w->loads |= 1u << i;
 	}
+	w->needs = w->loads;
 }
 
 /* Frames of a virtqueue that are dropped unseen. */
@@ -83,6 +84,8 @@ static void load_mbuf(struct fwd_worker *w, unsigned int i)
 {
 	uint64_t flags = w->mbufs[i]->ol_flags;
 
+	if ((w->loads >> i & 1) != 0) // of several, which had good ones
+		return;
 	if ((flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
 	    (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD)
 		return;
@@ -97,6 +100,8 @@ static void receive_eth(struct fwd_worker *w)
 	w->n = rte_eth_rx_burst(w->src_link->eth, w->src->queue, w->mbufs, FWD_BURST);
 	for (unsigned int i = 0; i < w->n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(w->mbufs[i], void *));
+	if (unlikely(w->src_link->gro))
+		fwd_coalesce(w);
 	for (unsigned int i = 0; i < w->n; i++) {
 		if (!view_mbuf(w, &w->frames[i], w->mbufs[i], &used))
 			kill_frame(w, i, STATS_RX_TOO_LONG);
@@ -112,6 +117,7 @@ void fwd_receive(struct fwd_worker *w)
 	w->dead = 0;
 	w->gone = 0;
 	w->loads = 0;
+	w->needs = 0;
 	w->headed = 0;
 	if (w->src_ring != NULL)
 		receive_vring(w);

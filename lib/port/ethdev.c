@@ -29,6 +29,8 @@ struct ethdev_port {
 	uint16_t eth;
 	uint16_t n_rxq;
 	uint16_t n_txq;
+	uint8_t rx_offloads; /* PORT_OL_: that it was configured for */
+	uint8_t tx_offloads;
 	bool started;
 	struct port_link *link; /* kept here while it is published */
 };
@@ -72,13 +74,51 @@ static int ethdev_probe(const struct port_ethdev_params *p, struct ethdev_port *
 	return 0;
 }
 
-static void ethdev_conf(const struct rte_eth_dev_info *info, uint16_t n_rxq,
-			struct rte_eth_conf *conf)
+/* mbufs that the longest segment fills. */
+#define ETHDEV_SEGS (1 + VRING_FRAME_MAX / (RTE_MBUF_DEFAULT_BUF_SIZE - RTE_PKTMBUF_HEADROOM))
+
+/* What of @wanted (PORT_OL_) the device does of what is sent to it. Segments with CWR set are left
+ * out: nothing says that a device sets it in the first frame only. */
+static uint8_t ethdev_tx_offloads(const struct rte_eth_dev_info *info, uint8_t wanted)
 {
-	memset(conf, 0, sizeof(*conf));
+	uint64_t csum = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	uint64_t tso = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+		       RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	uint64_t has = info->tx_offload_capa;
+	uint16_t segs = info->tx_desc_lim.nb_seg_max;
+
+	if ((has & csum) != csum)
+		return 0;
+	if ((has & tso) != tso || (segs != 0 && segs < ETHDEV_SEGS))
+		return wanted & PORT_OL_CSUM;
+	return wanted & (PORT_OL_CSUM | PORT_OL_TSO4 | PORT_OL_TSO6);
+}
+
+static void ethdev_conf_offloads(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
+				 uint8_t wanted, struct rte_eth_conf *conf)
+{
+	uint64_t verify = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+
 	conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	conf->rxmode.offloads = info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
-	if (n_rxq > 1 && info->flow_type_rss_offloads != 0) {
+	ep->tx_offloads = ethdev_tx_offloads(info, wanted);
+	if ((ep->tx_offloads & PORT_OL_CSUM) != 0)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+					 RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+	if ((ep->tx_offloads & PORT_OL_TSO4) != 0)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+	ep->rx_offloads = (info->rx_offload_capa & verify) == verify ? wanted & PORT_OL_CSUM : 0;
+	if (ep->rx_offloads != 0)
+		conf->rxmode.offloads |= verify |
+					 (info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM);
+}
+
+static void ethdev_conf(struct ethdev_port *ep, const struct rte_eth_dev_info *info,
+			uint8_t offloads, struct rte_eth_conf *conf)
+{
+	memset(conf, 0, sizeof(*conf));
+	ethdev_conf_offloads(ep, info, offloads, conf);
+	if (ep->n_rxq > 1 && info->flow_type_rss_offloads != 0) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf->rx_adv_conf.rss_conf.rss_hf = info->flow_type_rss_offloads &
 						    (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP |
@@ -123,7 +163,12 @@ static int ethdev_configure(struct ethdev_port *ep, const struct port_ethdev_par
 	ep->n_rxq = clamp16(p->queues != 0 ? p->queues : env->n_workers,
 			    RTE_MIN(info.max_rx_queues, PORT_PAIRS_MAX));
 	ep->n_txq = clamp16(env->n_workers, info.max_tx_queues);
-	ethdev_conf(&info, ep->n_rxq, &conf);
+	ethdev_conf(ep, &info, p->offloads, &conf);
+	if (p->gro && ep->rx_offloads == 0)
+		return err_set(err, -ENOTSUP,
+			       "port %s: gro=on takes checksums that are verified, which '%s' does "
+			       "not do%s; leave gro out",
+			       p->name, p->device, p->offloads == 0 ? " with offload=off" : "");
 	ret = rte_eth_dev_configure(ep->eth, ep->n_rxq, ep->n_txq, &conf);
 	if (ret != 0)
 		return err_set(err, ret, "port %s: '%s' takes no %u receive queues: %s", p->name,
@@ -197,6 +242,9 @@ static int ethdev_link_up(struct ethdev_port *ep, const struct port_ethdev_param
 	link->n_rxq = ep->n_rxq;
 	link->n_txq = ep->n_txq;
 	link->max_frame = RTE_ETHER_HDR_LEN + ETHDEV_VLAN_ROOM + (uint32_t)mtu;
+	link->rx_offloads = ep->rx_offloads;
+	link->tx_offloads = ep->tx_offloads;
+	link->gro = p->gro;
 	link->mtu_frame = port_mtu_frame(p->mtu);
 	link->eth_multi_seg = rte_eth_dev_info_get(ep->eth, &info) == 0 &&
 			      (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
@@ -302,6 +350,8 @@ int port_ethdev_create(struct port_env *env, const struct port_ethdev_params *pa
 		ret = ethdev_configure(ep, params, err);
 	if (ret == 0)
 		ret = ethdev_start(ep, params, err);
+	if (ret == 0 && params->down)
+		ret = ethdev_set_link(&ep->impl, false, err);
 	if (ret == 0)
 		ret = ethdev_link_up(ep, params, err);
 	if (ret != 0) {

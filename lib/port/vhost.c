@@ -208,6 +208,7 @@ static void on_announce(void *user, const uint8_t mac[6])
 	// release: pairs with the worker's exchange
 	atomic_store_explicit(&vp->impl.port.announce, PORT_ANNOUNCE | mac_addr_key(mac),
 			      memory_order_release);
+	vp->impl.env->changed(vp->impl.env->user); // a worker may be asleep
 }
 
 static const struct gate_ops vhost_gate_ops = {

@@ -192,7 +192,7 @@ static void too_long(void **state)
 	assert_int_equal(lan_poll(&lan, 3), 1);
 	assert_int_equal(lan_stats(&lan, 3)->rx_drop[STATS_RX_TOO_LONG], 1);
 	lan_send_to(&lan, 3, LAN_ALL, 2, VRING_FRAME_MAX); // fits into 30 mergeable buffers
-	lan_send_to(&lan, 3, 0, 3, 2188);        // exactly a plain one
+	lan_send_to(&lan, 3, 0, 3, 2188);                  // exactly a plain one
 	lan_send_to(&lan, 3, 0, 4, 2189);
 	assert_int_equal(lan_poll(&lan, 3), 3);
 	lan_expect(&lan, 2, 3, LAN_ALL, 2, VRING_FRAME_MAX);
@@ -208,6 +208,41 @@ static void too_long(void **state)
 	lan_expect(&lan, 2, 0, 2, 5, 1514);
 	none_but(&lan, LAN_MAX);
 	assert_int_equal(lan_stats(&lan, 2)->tx_drop[STATS_TX_MTU], 1);
+	lan_closes(&lan);
+	lan_fini(&lan);
+}
+
+/* A guest is announced once, in its own name only. */
+static void announced(void **state)
+{
+	static const uint8_t kind[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
+	struct mac_addr mac = lan_mac(0), other = lan_mac(2), nobody = lan_mac(LAN_NOBODY);
+	uint8_t frame[64];
+	struct lan lan;
+
+	start(&lan, 3);
+	for (unsigned int round = 0; round < 2; round++) { // in the table, and in no table
+		const struct mac_addr *who = round == 0 ? &mac : &nobody;
+
+		atomic_store(&lan.guests[0]->port.announce, PORT_ANNOUNCE | mac_addr_key(who->b));
+		lan_send_to(&lan, 0, 1, round, 60);
+		assert_int_equal(lan_poll(&lan, 0), 1);
+		for (unsigned int to = 1; to < 3; to++) {
+			assert_int_equal(lan_receive(&lan, to, frame, sizeof(frame)), 60);
+			assert_memory_equal(frame, "\xff\xff\xff\xff\xff\xff", 6);
+			assert_memory_equal(frame + 6, who->b, 6);
+			assert_memory_equal(frame + 12, kind, sizeof(kind));
+			assert_memory_equal(frame + 22, who->b, 6);
+			assert_memory_equal(frame + 32, who->b, 6);
+		}
+		lan_expect(&lan, 1, 0, 1, round, 60);
+	}
+	atomic_store(&lan.guests[0]->port.announce, PORT_ANNOUNCE | mac_addr_key(other.b));
+	assert_int_equal(lan_poll(&lan, 0), 0);
+	none_but(&lan, LAN_MAX);
+	assert_int_equal(lan_stats(&lan, 0)->rx_injected, 3);
+	assert_int_equal(lan_stats(&lan, 0)->rx_frames, 2);
+	assert_int_equal(lan_stats(&lan, 0)->rx_drop[STATS_RX_SPOOFED], 1);
 	lan_closes(&lan);
 	lan_fini(&lan);
 }
@@ -342,12 +377,19 @@ static void interrupts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unicast),        cmocka_unit_test(flood),
-		cmocka_unit_test(unknown_drop),   cmocka_unit_test(link_local),
-		cmocka_unit_test(runts),          cmocka_unit_test(hairpin),
-		cmocka_unit_test(disabled_queue), cmocka_unit_test(too_long),
-		cmocka_unit_test(down),           cmocka_unit_test(faulted_receiver),
-		cmocka_unit_test(faulted_sender), cmocka_unit_test(interrupts),
+		cmocka_unit_test(unicast),
+		cmocka_unit_test(flood),
+		cmocka_unit_test(unknown_drop),
+		cmocka_unit_test(link_local),
+		cmocka_unit_test(runts),
+		cmocka_unit_test(hairpin),
+		cmocka_unit_test(disabled_queue),
+		cmocka_unit_test(too_long),
+		cmocka_unit_test(announced),
+		cmocka_unit_test(down),
+		cmocka_unit_test(faulted_receiver),
+		cmocka_unit_test(faulted_sender),
+		cmocka_unit_test(interrupts),
 		cmocka_unit_test(small_buffers),
 	};
 
