@@ -14,8 +14,11 @@
 #include <string.h>
 #include <vring/vring.h>
 
+#define COPY_SHORT 256 /* bytes that are not worth an indirect call */
+
 /* A place in a list of segments that is being filled. */
 struct out_place {
+	const struct fwd_kernels *kernels;
 	const struct vring_seg *segs;
 	unsigned int n_segs;
 	uint32_t off; /* in segs[0] */
@@ -23,7 +26,6 @@ struct out_place {
 
 /* A ones' complement sum that grows. Source: RFC 1071. */
 struct csum {
-	const struct fwd_kernels *kernels;
 	uint64_t sum;
 	bool odd; /* an odd number of bytes so far: the next ones are the other halves of words */
 };
@@ -83,10 +85,12 @@ static inline void out_write(struct out_place *at, const uint8_t *src, uint32_t 
 		uint32_t now = room < len ? room : len;
 		uint8_t *dst = at->segs->addr + at->off;
 
-		if (c == NULL)
+		if (c != NULL)
+			csum_add(c, at->kernels->copy_sum(dst, src, now), now);
+		else if (now <= COPY_SHORT)
 			memcpy(dst, src, now);
 		else
-			csum_add(c, c->kernels->copy_sum(dst, src, now), now);
+			at->kernels->copy_bytes(dst, src, now);
 		src += now;
 		len -= now;
 		out_step(at, now);
@@ -143,9 +147,9 @@ static inline void out_write_from(struct out_place *at, const uint8_t *src, uint
 /** out_fill() - Append the frame @f and finish its checksum, as @o says. */
 static inline void out_fill(struct out_place *at, const struct vring_chain *f,
 			    const struct vring_seg *segs, struct frame_head head,
-			    const struct vring_net_hdr *o, const struct fwd_kernels *kernels)
+			    const struct vring_net_hdr *o)
 {
-	struct csum c = {.kernels = kernels};
+	struct csum c = {0};
 	struct out_place field = *at;
 	uint32_t skip = head.n, pos = head.n;
 	uint16_t result;

@@ -132,7 +132,7 @@ static void tcp_update(struct fwd_cut *c, uint8_t *tcp)
 void cut_segment(struct fwd_cut *c, struct out_place *at, bool leave_csum)
 {
 	uint32_t len = c->left < c->gso_size ? c->left : c->gso_size;
-	struct csum sum = {.kernels = c->kernels};
+	struct csum sum = {0};
 	const struct fwd_layout *l = &c->at;
 	uint8_t *tcp = c->head + l->l4;
 	struct out_place front = *at;

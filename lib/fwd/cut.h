@@ -21,7 +21,6 @@
 #define CUT_SEGMENTS_MAX 2048 /* of one frame: what a hostile gso_size may cost */
 
 struct fwd_cut {
-	const struct fwd_kernels *kernels;
 	const struct vring_chain *frame;
 	const struct vring_seg *segs;
 	struct fwd_layout at;

@@ -64,7 +64,7 @@ static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool
 	if (f->len + RTE_PKTMBUF_HEADROOM > rte_pktmbuf_data_room_size(pool)) {
 		struct mbuf_room r;
 
-		if (!mbuf_room_get(pool, f->len, &r))
+		if (!mbuf_room_get(w->kernels, pool, f->len, &r))
 			return NULL;
 		out_frame(&r.at, f, w->segs, fwd_snap(w, frame));
 		return r.head;

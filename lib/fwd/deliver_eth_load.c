@@ -75,7 +75,6 @@ static bool deliver_cut(struct fwd_worker *w, struct dest *d, unsigned int i)
 	uint32_t first = w->n_outs;
 	struct mbuf_room r;
 
-	c->kernels = w->kernels;
 	if (!cut_begin(c, &w->frames[i], w->segs, fwd_head(w, i), o))
 		return fwd_drop(w, d, i, STATS_TX_BAD_OFFLOAD);
 	while (cut_more(c)) {
@@ -87,7 +86,7 @@ static bool deliver_cut(struct fwd_worker *w, struct dest *d, unsigned int i)
 				return false;
 			}
 			reason = STATS_TX_FULL;
-		} else if (mbuf_room_get(d->port->pool, cut_len(c, 0), &r)) {
+		} else if (mbuf_room_get(w->kernels, d->port->pool, cut_len(c, 0), &r)) {
 			cut_segment(c, &r.at, false);
 			out_add(w, i, r.head);
 			continue;
@@ -113,10 +112,10 @@ bool fwd_deliver_eth_load(struct fwd_worker *w, struct dest *d, unsigned int i)
 		return deliver_cut(w, d, i);
 	if (w->n_outs == FWD_OUTS)
 		return !fwd_crowded(w, i) && fwd_drop(w, d, i, STATS_TX_FULL);
-	if (!mbuf_room_get(d->port->pool, f->len, &r))
+	if (!mbuf_room_get(w->kernels, d->port->pool, f->len, &r))
 		return fwd_drop(w, d, i, STATS_TX_NO_MBUF);
 	if (duty == FWD_FILL) {
-		out_fill(&r.at, f, w->segs, head, o, w->kernels);
+		out_fill(&r.at, f, w->segs, head, o);
 	} else {
 		out_frame(&r.at, f, w->segs, head);
 		nic_request(r.head, o, &l);

@@ -17,6 +17,7 @@
 struct room {
 	unsigned int frame;
 	uint32_t need; /* bytes, header included */
+	uint32_t got;  /* bytes of them that there is room for */
 	uint16_t n_chains;
 	uint16_t n_segs; /* in out_segs */
 };
@@ -32,18 +33,39 @@ struct delivery {
 			     * others: nothing longer has to try it again */
 };
 
+/* Take what there is of chains that can be joined. */
+static void room_take_joined(struct delivery *v, struct room *room, struct vring_cursor *at)
+{
+	struct fwd_worker *w = v->w;
+	struct vring_elem *elems = &w->outs[w->n_outs].elem;
+	unsigned int n = vring_take_joined(v->vr, at, room->need, w->out_segs, elems,
+					   RTE_MIN((uint32_t)FWD_SEGS, FWD_OUTS - w->n_outs));
+
+	memset(&w->out_frame[w->n_outs], (int)(room->frame | OUT_MORE), n);
+	if (n > 0)
+		w->out_frame[w->n_outs] = (uint8_t)room->frame;
+	for (unsigned int i = 0; i < n; i++)
+		room->got += elems[i].len;
+	room->n_chains = (uint16_t)n;
+	room->n_segs = (uint16_t)n;
+}
+
 /* Take one chain, or as many as are needed if the driver can join them, at @at. Return: 0;
  * -EAGAIN with @at where nothing was available; -EMSGSIZE (does not fit and never will),
  * -ENOBUFS (more pieces than out_segs holds), -EOVERFLOW (outs is used up), -EPROTO. */
 static int room_take(struct delivery *v, struct room *room, struct vring_cursor *at)
 {
 	struct fwd_worker *w = v->w;
-	uint32_t left = room->need;
-	unsigned int slots = 0;
+	unsigned int slots;
 
-	if (left > v->small_len)
+	if (room->need > v->small_len)
 		return -EMSGSIZE;
-	while (left > 0) {
+	// 16 to 40 buffers for a segment of 64 KiB
+	if (v->d->link->mergeable)
+		room_take_joined(v, room, at);
+	slots = room->n_chains;
+	while (room->got < room->need) {
+		uint32_t left = room->need - room->got;
 		uint32_t out = w->n_outs + room->n_chains;
 		struct vring_chain c;
 		int ret = vring_take(v->vr, at, w->out_segs + room->n_segs, FWD_SEGS - room->n_segs,
@@ -66,7 +88,7 @@ static int room_take(struct delivery *v, struct room *room, struct vring_cursor 
 		w->out_frame[out] = (uint8_t)(room->frame | (room->n_chains > 0 ? OUT_MORE : 0));
 		w->outs[out].elem = (struct vring_elem){
 			.len = RTE_MIN(c.len, left), .id = c.id, .slots = c.slots};
-		left -= RTE_MIN(c.len, left);
+		room->got += RTE_MIN(c.len, left);
 		slots += c.slots;
 		room->n_segs = (uint16_t)(room->n_segs + c.n_segs);
 		room->n_chains++;
@@ -97,7 +119,7 @@ static void frame_write(const struct delivery *v, struct out_place *at, unsigned
 
 	if (o != NULL && fwd_duty(o, v->d->link->tx_offloads) == FWD_FILL) {
 		header_write(v, at, NULL, n_buffers);
-		out_fill(at, f, v->w->segs, head, o, v->w->kernels);
+		out_fill(at, f, v->w->segs, head, o);
 	} else {
 		header_write(v, at, o, n_buffers);
 		out_frame(at, f, v->w->segs, head);
@@ -151,7 +173,7 @@ static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, u
 	n = vring_take_flat(v->vr, at, need, n, addrs, &w->outs[w->n_outs].elem);
 	for (unsigned int k = 0; k < n; k++) {
 		struct vring_seg seg = {.addr = addrs[k], .len = need[k]};
-		struct out_place to = {.segs = &seg, .n_segs = 1};
+		struct out_place to = {.kernels = w->kernels, .segs = &seg, .n_segs = 1};
 
 		header_write(v, &to, o, 1);
 		cut_segment(c, &to, o != NULL);
@@ -167,7 +189,7 @@ static int segment_any(struct delivery *v, struct vring_cursor *at, unsigned int
 {
 	struct fwd_worker *w = v->w;
 	struct room room = {.frame = frame, .need = cut_len(&w->segments, 0) + v->vr->hdr_len};
-	struct out_place to = {.segs = w->out_segs};
+	struct out_place to = {.kernels = w->kernels, .segs = w->out_segs};
 	int ret = room_take(v, &room, at);
 
 	if (ret != 0)
@@ -194,7 +216,6 @@ static bool deliver_cut(struct delivery *v, unsigned int frame)
 	struct vring_cursor at = v->cur, missing;
 	uint32_t first = w->n_outs;
 
-	c->kernels = w->kernels;
 	if (!cut_begin(c, &w->frames[frame], w->segs, fwd_head(w, frame), o))
 		return fwd_drop(w, v->d, frame, STATS_TX_BAD_OFFLOAD);
 	while (cut_more(c)) {
@@ -224,7 +245,7 @@ static bool deliver_frame(struct delivery *v, unsigned int frame)
 	struct fwd_worker *w = v->w;
 	const struct vring_net_hdr *o = fwd_load(w, frame);
 	struct room room = {.frame = frame, .need = w->frames[frame].len + v->vr->hdr_len};
-	struct out_place to = {.segs = w->out_segs};
+	struct out_place to = {.kernels = w->kernels, .segs = w->out_segs};
 	struct vring_cursor at = v->cur;
 	int ret;
 
@@ -259,7 +280,7 @@ static void copy_loaded(const struct delivery *v, const struct fwd_run *run, con
 	}
 	for (unsigned int k = 0; k < run->n; k++) {
 		struct vring_seg seg = {.addr = run->addrs[k], .len = need[k]};
-		struct out_place to = {.segs = &seg, .n_segs = 1};
+		struct out_place to = {.kernels = w->kernels, .segs = &seg, .n_segs = 1};
 
 		frame_write(v, &to, run->list[k], 1);
 	}

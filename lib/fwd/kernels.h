@@ -51,6 +51,8 @@ struct fwd_kernels {
 	/** copy_frame() - One frame without a header into @dst, of at least its length. */
 	void (*copy_frame)(uint8_t *dst, const struct vring_chain *f, const struct vring_seg *segs,
 			   const uint8_t *snap);
+	/** copy_bytes() - Copy @len bytes; made for pieces of a KiB and more. */
+	void (*copy_bytes)(uint8_t *dst, const uint8_t *src, uint32_t len);
 	/** copy_sum() - Copy @len bytes, each read once. Return: their ones' complement sum, as 16-bit
 	 *  words in memory's order, folded (RFC 1071). */
 	uint16_t (*copy_sum)(uint8_t *dst, const uint8_t *src, uint32_t len);

@@ -6,13 +6,14 @@
 
 #include "mbuf.h"
 
-bool mbuf_room_get(struct rte_mempool *pool, uint32_t len, struct mbuf_room *r)
+bool mbuf_room_get(const struct fwd_kernels *kernels, struct rte_mempool *pool, uint32_t len,
+		   struct mbuf_room *r)
 {
 	struct rte_mbuf *last = NULL;
 	uint32_t left = len;
 
 	r->head = NULL;
-	r->at = (struct out_place){.segs = r->segs};
+	r->at = (struct out_place){.kernels = kernels, .segs = r->segs};
 	while (left > 0) {
 		struct rte_mbuf *m = r->at.n_segs < RTE_DIM(r->segs) ? rte_pktmbuf_alloc(pool)
 								     : NULL;

@@ -18,7 +18,8 @@ struct mbuf_room {
 };
 
 /** mbuf_room_get() - A chain of mbufs of @len bytes. Return: false: the pool has no more. */
-bool mbuf_room_get(struct rte_mempool *pool, uint32_t len, struct mbuf_room *r);
+bool mbuf_room_get(const struct fwd_kernels *kernels, struct rte_mempool *pool, uint32_t len,
+		   struct mbuf_room *r);
 
 /** mbuf_pad() - Bring a frame of @len bytes, fewer than MBUF_FRAME_MIN, to that length.
  *  Source: 802.3-2018, 4.2.3.3; and devices stop a queue for a shorter one. */

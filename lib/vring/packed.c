@@ -205,6 +205,30 @@ unsigned int packed_take_flat(struct vring_queue *vr, struct vring_cursor *cur,
 	return i;
 }
 
+unsigned int packed_take_joined(struct vring_queue *vr, struct vring_cursor *cur, uint32_t need,
+				struct vring_seg *segs, struct vring_elem *elems, unsigned int max)
+{
+	struct lap l = lap_begin(vr, cur->idx, cur->wrap);
+	struct window win = ring_window(vr);
+	unsigned int i;
+
+	for (i = 0; i < max && need > 0; i++) {
+		struct desc_copy d = desc_read_packed(&l.ring[l.idx]);
+
+		if (d.flags != (l.avail | DESC_F_WRITE) || d.len < vr->hdr_len)
+			break;
+		segs[i].addr = ring_map(vr, &win, d.addr, d.len);
+		if (segs[i].addr == NULL)
+			break;
+		segs[i].len = d.len < need ? d.len : need;
+		elems[i] = (struct vring_elem){.len = segs[i].len, .id = d.link, .slots = 1};
+		need -= segs[i].len;
+		lap_step(&l, 1);
+	}
+	*cur = lap_cursor(&l);
+	return i;
+}
+
 void packed_prefetch(const struct vring_queue *vr, unsigned int n)
 {
 	// four to a line, which is written when they go back

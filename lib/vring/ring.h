@@ -272,6 +272,10 @@ unsigned int split_take_flat(struct vring_queue *vr, struct vring_cursor *cur, c
 unsigned int packed_take_flat(struct vring_queue *vr, struct vring_cursor *cur,
 			      const uint32_t *need, unsigned int n, uint8_t **addrs,
 			      struct vring_elem *elems);
+unsigned int split_take_joined(struct vring_queue *vr, struct vring_cursor *cur, uint32_t need,
+			       struct vring_seg *segs, struct vring_elem *elems, unsigned int max);
+unsigned int packed_take_joined(struct vring_queue *vr, struct vring_cursor *cur, uint32_t need,
+				struct vring_seg *segs, struct vring_elem *elems, unsigned int max);
 bool packed_has_avail(const struct vring_queue *vr, const struct vring_cursor *cur);
 void split_prefetch(const struct vring_queue *vr, unsigned int n);
 void packed_prefetch(const struct vring_queue *vr, unsigned int n);

@@ -227,6 +227,36 @@ unsigned int split_take_flat(struct vring_queue *vr, struct vring_cursor *cur, c
 	return i;
 }
 
+unsigned int split_take_joined(struct vring_queue *vr, struct vring_cursor *cur, uint32_t need,
+			       struct vring_seg *segs, struct vring_elem *elems, unsigned int max)
+{
+	const uint16_t *ring = ((const struct vring_avail *)vr->driver)->ring;
+	unsigned int mask = vr->size - 1u, at = cur->idx, i;
+	struct window win = ring_window(vr);
+
+	for (i = 0; i < max && need > 0; i++) {
+		struct desc_copy d;
+		uint16_t head;
+
+		if (split_known(vr, cur, 1) == 0)
+			break;
+		head = vring_read16(&ring[(at + i) & mask]);
+		if (head > mask)
+			break;
+		d = desc_read_split(&vr->desc[head]);
+		if (d.flags != DESC_F_WRITE || d.len < vr->hdr_len)
+			break;
+		segs[i].addr = ring_map(vr, &win, d.addr, d.len);
+		if (segs[i].addr == NULL)
+			break;
+		segs[i].len = d.len < need ? d.len : need;
+		elems[i] = (struct vring_elem){.len = segs[i].len, .id = head, .slots = 1};
+		need -= segs[i].len;
+		cur->word = (uint16_t)(at + i + 1);
+	}
+	return i;
+}
+
 void split_prefetch(const struct vring_queue *vr, unsigned int n)
 {
 	const struct vring_avail *avail = vr->driver;

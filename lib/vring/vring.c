@@ -119,6 +119,17 @@ unsigned int vring_take_flat(struct vring_queue *vr, struct vring_cursor *cur, c
 			  : split_take_flat(vr, cur, need, n, addrs, elems);
 }
 
+unsigned int vring_take_joined(struct vring_queue *vr, struct vring_cursor *cur, uint32_t need,
+			       struct vring_seg *segs, struct vring_elem *elems, unsigned int max)
+{
+	if (vring_faulted(vr))
+		return 0;
+	if (max > vr->size)
+		max = vr->size;
+	return vr->packed ? packed_take_joined(vr, cur, need, segs, elems, max)
+			  : split_take_joined(vr, cur, need, segs, elems, max);
+}
+
 void vring_prefetch(const struct vring_queue *vr, unsigned int n)
 {
 	if (vr->packed)

@@ -475,6 +475,10 @@ static void copy_sum(void **state)
 		if (got != want || memcmp(dst, src, len) != 0 || dst[-1] != 0xa5)
 			fail_msg("%s: %u bytes: sum %#x, not %#x", k->name, len, got,
 				 (unsigned int)want);
+		memset(dst, 0xa5, len);
+		k->copy_bytes(dst, src, len);
+		if (memcmp(dst, src, len) != 0 || dst[-1] != 0xa5)
+			fail_msg("%s: %u bytes copied wrong", k->name, len);
 	}
 }
 

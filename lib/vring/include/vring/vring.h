@@ -240,6 +240,16 @@ int vring_take(struct vring_queue *vr, struct vring_cursor *cur, struct vring_se
 unsigned int vring_take_flat(struct vring_queue *vr, struct vring_cursor *cur, const uint32_t *need,
 			     unsigned int n, uint8_t **addrs, struct vring_elem *elems);
 
+/**
+ * vring_take_joined() - Take chains for one frame whose pieces the driver joins (MRG_RXBUF), as long
+ * as each is one direct descriptor of at least a header's length: what nearly all are.
+ * @need: bytes of the frame, header included.
+ * @segs, @elems: filled, one a chain, together at most @need bytes; @max of them at most.
+ * Return: chains taken; fewer bytes than @need mean that the next one takes vring_take().
+ */
+unsigned int vring_take_joined(struct vring_queue *vr, struct vring_cursor *cur, uint32_t need,
+			       struct vring_seg *segs, struct vring_elem *elems, unsigned int max);
+
 /** vring_prefetch() - About @n chains are going to be taken from the ring's own cursor on: have
  *  their descriptors come. */
 void vring_prefetch(const struct vring_queue *vr, unsigned int n);
