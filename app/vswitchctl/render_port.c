@@ -98,8 +98,9 @@ static void print_vhost(const struct cli *cli, const json_t *port)
 	if (cli_str(port, "last_error")[0])
 		table_pair(cli->out, width, "last error", "%s", cli_str(port, "last_error"));
 	print_features(cli, port);
+	// known once there are rings
 	print_offloads(cli, port, "guest sends", "takes",
-		       strtoull(cli_str(port, "features"), NULL, 16) != 0);
+		       cli_bool(port, "connected") && strcmp(cli_str(port, "state"), "down") != 0);
 	if (cli_num(port, "mtu") > 0)
 		table_pair(cli->out, width, "mtu", "%llu",
 			   (unsigned long long)cli_num(port, "mtu"));

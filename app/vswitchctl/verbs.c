@@ -61,7 +61,7 @@ const struct verb cli_verbs[] = {
 		.noun = "port",
 		.verb = "set",
 		.args = "NAME link=up|down",
-		.help = "cut a port off, or let it in again",
+		.help = "take a port's link down, or up again",
 		.method = "port.set",
 		.params = {"name", "KEY=VALUE"},
 		.n_required = 2,

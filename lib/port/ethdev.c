@@ -303,6 +303,8 @@ static void ethdev_info(struct port_impl *impl, struct port_info *out)
 	(void)rte_eth_dev_get_mtu(ep->eth, &out->mtu); // stays 0 when the device is gone
 	out->memory_node = rte_eth_dev_socket_id(ep->eth);
 	out->active_pairs = ep->n_rxq;
+	out->rx_offloads = ep->link != NULL ? ep->link->rx_offloads : 0;
+	out->tx_offloads = ep->link != NULL ? ep->link->tx_offloads : 0;
 	for (uint16_t q = 0; q < ep->n_rxq && q < PORT_PAIRS_MAX; q++)
 		out->queues[out->n_queues++] = (struct port_queue_info){
 			.index = q, .enabled = true, .rx = true};

@@ -291,6 +291,10 @@ static void info_ask(void *user)
 	if (link == NULL)
 		return;
 	out->active_pairs = link->n_txq;
+	out->rx_offloads = link->rx_offloads;
+	out->tx_offloads = link->tx_offloads;
+	if (link->mtu_frame != UINT32_MAX)
+		out->mtu = (uint16_t)(link->mtu_frame - 14); // see port_mtu_frame()
 	for (uint16_t i = 0; i < link->n_txq; i++)
 		info_queue(out, link->txq[i], false);
 	for (uint16_t i = 0; i < link->n_rxq; i++)

@@ -77,41 +77,16 @@ static void queue_info(const struct vsw *vsw, const struct port *port,
 	};
 }
 
-/* Bits of virtio-net's features (virtio 1.2, 5.1.3): what a guest may leave to us, and takes. */
-static const struct offload_bits {
-	uint8_t offload;
-	uint8_t guest_sends;
-	uint8_t guest_takes;
-	const char *name;
-} offload_bits[] = {
-	{PORT_OL_CSUM, 0, 1, "csum"},
-	{PORT_OL_TSO4, 11, 7, "tso4"},
-	{PORT_OL_TSO6, 12, 8, "tso6"},
-	{PORT_OL_ECN, 13, 9, "ecn"},
-};
-
-static void offload_add(char text[static VSW_OFFLOADS_LEN], const char *name)
+static void offload_text(uint8_t offloads, char text[static VSW_OFFLOADS_LEN])
 {
-	size_t len = strlen(text);
+	static const char *const names[] = {"csum", "tso4", "tso6", "ecn"}; // PORT_OL_, by bit
 
-	(void)snprintf(text + len, VSW_OFFLOADS_LEN - len, "%s%s", len > 0 ? " " : "", name);
-}
+	for (unsigned int i = 0; i < RTE_DIM(names); i++) {
+		size_t len = strlen(text);
 
-/* A device's link is its owner's, this thread's; a guest's is the session thread's, so features
- * tell. */
-static void offload_texts(struct port *port, uint64_t features, struct vsw_port_info *out)
-{
-	const struct port_link *link = port->kind == PORT_ETHDEV ? port_link(port) : NULL;
-
-	for (size_t i = 0; i < RTE_DIM(offload_bits); i++) {
-		const struct offload_bits *b = &offload_bits[i];
-
-		if (link != NULL ? (link->rx_offloads & b->offload) != 0
-				 : (features >> b->guest_sends & 1) != 0)
-			offload_add(out->offloads_rx, b->name);
-		if (link != NULL ? (link->tx_offloads & b->offload) != 0
-				 : (features >> b->guest_takes & 1) != 0)
-			offload_add(out->offloads_tx, b->name);
+		if ((offloads >> i & 1) != 0)
+			(void)snprintf(text + len, VSW_OFFLOADS_LEN - len, "%s%s",
+				       len > 0 ? " " : "", names[i]);
 	}
 }
 
@@ -161,9 +136,10 @@ int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, 
 	memcpy(out->mac.b, info->mac, sizeof(out->mac.b));
 	out->link_mbps = info->link_mbps;
 	out->mtu = info->mtu;
-	if (out->kind == CONF_PORT_VHOST)
+	if (out->kind == CONF_PORT_VHOST && out->mtu == 0)
 		out->mtu = (uint16_t)(slot->conf.mtu != 0 ? slot->conf.mtu : vsw->params.mtu);
-	offload_texts(slot->port, info->features, out);
+	offload_text(info->rx_offloads, out->offloads_rx);
+	offload_text(info->tx_offloads, out->offloads_tx);
 	out->n_queues = info->n_queues;
 	for (uint16_t i = 0; i < info->n_queues; i++) {
 		queue_info(vsw, slot->port, &info->queues[i], txq, &out->queues[i]);

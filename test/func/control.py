@@ -5,11 +5,13 @@
 import json
 import os
 import socket
+import struct
 import threading
 
 from harness import VSWITCHCTL, Control, Refused, start_switch, vswitchctl
 from proc import Failed, check, equal, run, wait_for, SLOW
 from runner import main
+from vhostuser import GET_PROTOCOL_FEATURES, SET_FEATURES, SET_PROTOCOL_FEATURES, FrontEnd
 
 MAC = "02:00:00:00:04:01"
 LINE_MAX = 65536
@@ -232,7 +234,7 @@ def set_link(switch, name, link):
 def a_link_that_is_down_lets_nobody_in(case):
     path, cut = case.path("a.sock"), case.path("cut.sock")
     switch = start_switch(case, ["--vhost", f"{path},perms=0600", "--vhost", f"{cut},link=down"])
-    fds = switch.stable_fds()
+    fds = None
     equal((switch.port("a")["state"], switch.port("a")["link"]), ("down", "up"), "a at first")
     equal((switch.port("cut")["state"], switch.port("cut")["link"]), ("disabled", "down"),
           "a port that begins with its link down")
@@ -254,6 +256,9 @@ def a_link_that_is_down_lets_nobody_in(case):
         wait_for(lambda: os.path.lexists(path), 5, "the socket file back")
         equal(os.stat(path).st_mode & 0o777, 0o600, "its mode")
         equal(switch.port("a")["state"], "down", "state with the link up and no guest")
+        # the first session opens some that stay: the library's own
+        fds = fds or switch.stable_fds()
+        equal(switch.stable_fds(), fds, "file descriptors")
     set_link(switch, "cut", "up")
     guest = connects(cut)
     check(guest, "nobody listens on a port whose link was set up")
@@ -299,6 +304,38 @@ def a_link_that_is_down_connects_to_nobody(case):
         peer.close()
         check(comes(1) is None, "it connected again though its link is down")
     check(os.path.lexists(path), "the socket is the other's, not ours to remove")
+
+
+# offload= of a port, what of it a guest is offered by name
+OFFERED = (
+    ("on", {"csum", "guest-csum", "guest-tso4", "guest-tso6", "guest-ecn", "host-tso4",
+            "host-tso6", "host-ecn", "mrg-rxbuf"}),
+    ("csum", {"csum", "guest-csum", "mrg-rxbuf"}),
+    ("off", {"mrg-rxbuf"}),
+)
+OFFLOADS = set().union(*(names for _, names in OFFERED)) | {"guest-ufo", "host-ufo"}
+
+
+def a_port_offers_what_its_keys_say(case):
+    switch = start_switch(case)
+    for offload, want in OFFERED:
+        path = case.path(f"{offload}.sock")
+        switch.ctl("port.add", vhost=f"{path},offload={offload},mtu=9000,config=on")
+        guest = FrontEnd(path)
+        features, protocol = guest.hello(), guest.ask(GET_PROTOCOL_FEATURES)
+        guest.tell(SET_FEATURES, struct.pack("<Q", features))  # takes all there is
+        guest.tell(SET_PROTOCOL_FEATURES, struct.pack("<Q", protocol))
+        wait_for(lambda n=offload, p=protocol: switch.port(n)["protocol_features"] == hex(p), 5,
+                 "features")
+        _, out, _ = vswitchctl(switch, "port", "show", offload)
+        shown = " ".join(out.split())  # long lists go on in further lines
+        equal(set(shown.split(" features ")[1].split(" protocol ")[0].split()) & OFFLOADS, want,
+              f"offload={offload}, as shown in\n{out}\n")
+        check("config" in shown.split(" protocol ")[1].split(" offloads ")[0].split(),
+              f"config=on is not offered:\n{out}")
+        check(f" offloads {offload} mtu 9000 " in shown, f"port show:\n{out}")
+        guest.close()
+        switch.ctl("port.del", name=offload)
 
 
 def only_the_link_is_set_while_a_port_is_there(case):
@@ -413,7 +450,8 @@ if __name__ == "__main__":
     main(bad_requests_get_an_error_and_change_nothing, a_line_too_long_is_refused,
          requests_may_come_in_pieces_and_in_heaps, one_client_too_many_is_told_so,
          the_client_says_how_it_went, a_link_that_is_down_lets_nobody_in,
-         a_link_that_is_down_connects_to_nobody, only_the_link_is_set_while_a_port_is_there,
+         a_link_that_is_down_connects_to_nobody, a_port_offers_what_its_keys_say,
+         only_the_link_is_set_while_a_port_is_there,
          worker_show_tells_what_each_worker_does,
          the_client_gives_up_on_a_daemon_that_is_silent,
          the_client_survives_a_daemon_that_talks_nonsense, the_client_links_no_dpdk,

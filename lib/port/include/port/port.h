@@ -215,13 +215,15 @@ struct port_info {
 	uint32_t memory_regions;
 	int memory_node;
 	uint16_t active_pairs; /* vhost: enabled transmit queues; ethdev: receive queues */
+	uint8_t rx_offloads;   /* those of its link, 0 without one */
+	uint8_t tx_offloads;
 	uint16_t n_queues;
 	struct port_queue_info queues[2 * PORT_PAIRS_MAX];
 	/* ethdev */
 	uint8_t mac[6];
 	char driver[32];
 	uint32_t link_mbps;
-	uint16_t mtu;
+	uint16_t mtu; /* vhost: the link's, which the front-end may have lowered; 0 = none */
 };
 
 /** port_info() - Snapshot; asks the session thread where it must. Control thread. */
