@@ -117,7 +117,7 @@ static int negotiate(struct vfront *f)
 		ret = vfront_get_u64(f, GATE_GET_PROTOCOL_FEATURES, &f->protocol_offered);
 		if (ret < 0)
 			return ret;
-		uint64_t protocol = f->protocol_offered & known & ~f->p.without;
+		uint64_t protocol = f->protocol_offered & (known | f->p.with) & ~f->p.without;
 		ret = vfront_set(f, GATE_SET_PROTOCOL_FEATURES, &protocol, 8, -1);
 		if (ret < 0)
 			return ret;

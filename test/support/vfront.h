@@ -38,6 +38,8 @@ struct vfront_params {
 	bool listen;            /* wait for the back-end to connect to us */
 	uint64_t features;      /* each must be offered, else -ENOTSUP */
 	uint64_t without;       /* protocol features not to be used although offered */
+	uint64_t with;          /* protocol features to be used where offered, besides MQ and
+				 * REPLY_ACK */
 	uint16_t pairs;         /* queue pairs set up; default 1 */
 	uint16_t pairs_enabled; /* of these; default all */
 	uint16_t rx_size;       /* descriptors; default 256 */
