@@ -83,6 +83,20 @@ static void room_fill(struct fwd_worker *w, const struct room *room, uint8_t hdr
 	out_frame(&at, &w->frames[room->frame], w->segs, w->snaps[room->frame]);
 }
 
+/* Mark what room_fill() has written. */
+static void room_log(const struct fwd_worker *w, const struct room *room,
+		     const struct vring_queue *vr)
+{
+	uint32_t left = w->frames[room->frame].len + vr->hdr_len;
+
+	for (unsigned int i = 0; i < room->n_segs && left > 0; i++) {
+		uint32_t len = RTE_MIN(w->out_segs[i].len, left);
+
+		vring_log_write(vr, w->out_segs[i].addr, len);
+		left -= len;
+	}
+}
+
 /* A frame that room_take() had no room for. Return: false: the burst ends here. */
 static bool room_missing(struct delivery *v, unsigned int frame, int why,
 			 const struct vring_cursor *at)
@@ -120,6 +134,8 @@ static bool deliver_frame(struct delivery *v, unsigned int frame)
 	if (ret != 0)
 		return room_missing(v, frame, ret, &at);
 	room_fill(v->w, &room, v->vr->hdr_len);
+	if (unlikely(v->vr->log != NULL))
+		room_log(v->w, &room, v->vr);
 	v->w->n_outs += room.n_chains;
 	v->small_len = UINT32_MAX;
 	v->cur = at;
@@ -149,6 +165,8 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 		return 0;
 	run.n = n;
 	w->kernels->copy_run(&run);
+	for (unsigned int i = 0; unlikely(v->vr->log != NULL) && i < n; i++)
+		vring_log_write(v->vr, addrs[i], need[i]);
 	memcpy(&w->out_frame[w->n_outs], list, n);
 	w->n_outs += n;
 	v->small_len = UINT32_MAX;
