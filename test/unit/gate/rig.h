@@ -20,6 +20,9 @@
 
 #define RIG_JOURNAL 4096
 
+#define RIG_NO_LOG      1 /* a log of so many bytes is not taken */
+#define RIG_NO_INFLIGHT 2 /* a region for rings of that size is not made */
+
 /* Why the fake library or the gate's user should fail, set before the message that meets it. */
 struct rig_faults {
 	uint32_t fail_request;   /* the library answers it with an error */
