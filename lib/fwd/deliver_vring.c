@@ -155,6 +155,29 @@ static bool room_missing(struct delivery *v, unsigned int frame, int why,
 	return some ? fwd_drop_rest(w, d, frame, reason) : fwd_drop(w, d, frame, reason);
 }
 
+/* Mark what was written: flat buffers; or those that were taken in pieces. A migration reads the marks. */
+static void log_flat(const struct delivery *v, uint8_t *const *addrs, const uint32_t *len,
+		     unsigned int n)
+{
+	for (unsigned int i = 0; unlikely(v->vr->log != NULL) && i < n; i++)
+		vring_log_write(v->vr, addrs[i], len[i]);
+}
+
+static void log_room(const struct delivery *v, const struct room *room)
+{
+	uint32_t left = room->need;
+
+	if (likely(v->vr->log == NULL))
+		return;
+	for (unsigned int i = 0; i < room->n_segs && left > 0; i++) {
+		const struct vring_seg *s = &v->w->out_segs[i];
+		uint32_t len = RTE_MIN(s->len, left);
+
+		vring_log_write(v->vr, s->addr, len);
+		left -= len;
+	}
+}
+
 /* Segments into a flat buffer each, as many as there are such buffers. Return: how many. */
 static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, unsigned int frame,
 				  const struct vring_net_hdr *o)
@@ -178,6 +201,7 @@ static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, u
 		header_write(v, &to, o, 1);
 		cut_segment(c, &to, o != NULL);
 	}
+	log_flat(v, addrs, need, n);
 	memset(&w->out_frame[w->n_outs], (int)frame, n);
 	w->n_outs += n;
 	return n;
@@ -197,6 +221,7 @@ static int segment_any(struct delivery *v, struct vring_cursor *at, unsigned int
 	to.n_segs = room.n_segs;
 	header_write(v, &to, o, room.n_chains);
 	cut_segment(&w->segments, &to, o != NULL);
+	log_room(v, &room);
 	w->n_outs += room.n_chains;
 	return 0;
 }
@@ -258,6 +283,7 @@ static bool deliver_frame(struct delivery *v, unsigned int frame)
 		return room_missing(v, frame, ret, &at, false);
 	to.n_segs = room.n_segs;
 	frame_write(v, &to, frame, room.n_chains);
+	log_room(v, &room);
 	w->n_outs += room.n_chains;
 	v->small_len = UINT32_MAX;
 	v->cur = at;
@@ -312,6 +338,7 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 		w->kernels->copy_run(&run);
 	else
 		copy_loaded(v, &run, need);
+	log_flat(v, addrs, need, n);
 	memcpy(&w->out_frame[w->n_outs], list, n);
 	w->n_outs += n;
 	v->small_len = UINT32_MAX;

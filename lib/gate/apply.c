@@ -65,6 +65,8 @@ static void ring_layout_clear(struct gate_ring *ring)
 	ring->size = 0;
 	ring->has_addr = false;
 	ring->has_base = false;
+	ring->log_used = false;
+	ring->log_guest_addr = 0;
 }
 
 /* Forget a ring, but not how often it was started. */
@@ -78,7 +80,8 @@ static void ring_clear(struct gate_ring *ring)
 
 static void apply_features(struct gate_device *dev, uint64_t features)
 {
-	bool changed = !dev->has_features || dev->features != features;
+	// logging says nothing about how rings are laid out
+	bool changed = !dev->has_features || ((dev->features ^ features) & ~GATE_F_LOG_ALL) != 0;
 
 	dev->features = features;
 	dev->has_features = true;
@@ -101,6 +104,8 @@ static void apply_reset_owner(struct gate_device *dev)
 	dev->has_owner = false;
 	dev->has_memory = false;
 	dev->features_frozen = false;
+	dev->has_log = false;
+	dev->has_inflight = false;
 	memset(&dev->mem, 0, sizeof(dev->mem));
 	for (unsigned int i = 0; i < dev->max_rings; i++)
 		ring_clear(&dev->rings[i]);
@@ -139,6 +144,15 @@ static void apply_stop(struct gate_device *dev, uint32_t index)
 	dev->features_frozen = false;
 }
 
+static void apply_addr(struct gate_device *dev, const struct gate_vring_addr *addr)
+{
+	struct gate_ring *ring = &dev->rings[addr->index];
+
+	ring->has_addr = true;
+	ring->log_used = (addr->flags & GATE_VRING_F_LOG) != 0;
+	ring->log_guest_addr = ring->log_used ? addr->log_guest_addr : 0;
+}
+
 static void apply_kick(struct gate_device *dev, uint32_t index)
 {
 	struct gate_ring *ring = &dev->rings[index];
@@ -170,11 +184,17 @@ void gate_apply(struct gate_device *dev, const struct gate_msg *msg)
 	case GATE_SET_MEM_TABLE:
 		apply_mem_table(dev, &p->mem);
 		break;
+	case GATE_SET_LOG_BASE:
+		dev->has_log = true;
+		break;
+	case GATE_SET_INFLIGHT_FD:
+		dev->has_inflight = true;
+		break;
 	case GATE_SET_VRING_NUM:
 		apply_num(dev, &p->state);
 		break;
 	case GATE_SET_VRING_ADDR:
-		dev->rings[p->addr.index].has_addr = true;
+		apply_addr(dev, &p->addr);
 		break;
 	case GATE_SET_VRING_BASE:
 		dev->rings[p->state.index].has_base = true;

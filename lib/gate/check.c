@@ -20,15 +20,14 @@
 #include "check_extent.h"
 
 /* Bits of what is never offered, so that the requests they govern are always refused. */
-#define F_LOG_ALL    (1ULL << 26)
-#define PF_LOG_SHMFD (1ULL << 1)
 
 #define MEM_TABLE_SIZE(n) ((uint32_t)(8 + (n) * sizeof(struct gate_mem_region)))
 #define MTU_MIN           68
 #define MTU_MAX           65535
-#define STATUS_MAX        255    /* the virtio status field is one byte */
-#define INDEX_MAX         0xffff /* split: the whole 16-bit index */
-#define PACKED_INDEX_MASK 0x7fff /* packed: bit 15 is the wrap counter */
+#define STATUS_MAX        255          /* the virtio status field is one byte */
+#define INDEX_MAX         0xffff       /* split: the whole 16-bit index */
+#define PACKED_INDEX_MASK 0x7fff       /* packed: bit 15 is the wrap counter */
+#define LOG_MAX           (1ull << 32) /* bytes of the log: 128 TiB of guest-physical addresses */
 
 /* How many fds a request carries. */
 enum fds_rule {
@@ -92,7 +91,7 @@ static bool any_started(const struct gate_device *dev)
 
 /*
  * The same features again are always fine: QEMU sends them once for each queue pair, with the
- * rings of the first running by the second.
+ * rings of the first running by the second. Logging comes and goes while rings run.
  */
 static enum gate_verdict check_features(const struct gate_device *dev, const struct gate_msg *msg,
 					const char **why)
@@ -103,7 +102,7 @@ static enum gate_verdict check_features(const struct gate_device *dev, const str
 		return refuse(why, "features set before they were asked for");
 	if (features & ~dev->offered)
 		return refuse(why, "features that were not offered");
-	if (dev->has_features && features == dev->features)
+	if (dev->has_features && ((features ^ dev->features) & ~GATE_F_LOG_ALL) == 0)
 		return GATE_PASS;
 	if (any_started(dev))
 		return refuse(why, "features changed while a ring is started");
@@ -179,8 +178,8 @@ static enum gate_verdict check_addr(const struct gate_device *dev, const struct 
 	uint32_t size = dev->rings[a->index].size;
 	bool packed = is_packed(dev);
 
-	// the only bit there is asks for dirty logging, which is not offered
-	if (a->flags != 0)
+	if ((a->flags & ~GATE_VRING_F_LOG) != 0 ||
+	    (a->flags != 0 && !(dev->offered & GATE_F_LOG_ALL)))
 		return refuse(why, "ring flags that were not negotiated");
 	if (size == 0)
 		return refuse(why, "ring addresses before the ring size");
@@ -260,6 +259,38 @@ static enum gate_verdict check_mtu(const struct gate_device *dev, const struct g
 	return GATE_PASS;
 }
 
+static enum gate_verdict check_log_base(const struct gate_device *dev, const struct gate_msg *msg,
+					const char **why)
+{
+	const struct gate_log *log = &msg->payload.log;
+
+	(void)dev;
+	if (log->mmap_size == 0 || log->mmap_size > LOG_MAX)
+		return refuse(why, "a log of no bytes, or of more than 4 GiB");
+	if (log->mmap_offset != 0)
+		return refuse(why, "a log that does not begin where its file does");
+	return GATE_PASS;
+}
+
+/* The region's size is the front-end's question in GET_INFLIGHT_FD, and its answer in the other. */
+static enum gate_verdict check_inflight(const struct gate_device *dev, const struct gate_msg *msg,
+					const char **why)
+{
+	const struct gate_inflight *in = &msg->payload.inflight;
+
+	if (in->num_queues == 0 || in->num_queues > dev->max_rings)
+		return refuse(why, "an inflight region for no rings, or for more than are offered");
+	if (in->queue_size < 2 || in->queue_size > GATE_RING_SIZE_MAX)
+		return refuse(why, "an inflight region for a ring size outside 2 to 32768");
+	if (msg->hdr.request == GATE_GET_INFLIGHT_FD)
+		return GATE_PASS;
+	if (in->mmap_size == 0 || in->mmap_size > LOG_MAX)
+		return refuse(why, "an inflight region of no bytes, or of more than 4 GiB");
+	if (in->mmap_offset != 0)
+		return refuse(why, "an inflight region that does not begin where its file does");
+	return GATE_PASS;
+}
+
 static enum gate_verdict check_status(const struct gate_device *dev, const struct gate_msg *msg,
 				      const char **why)
 {
@@ -307,11 +338,13 @@ static const struct request_row rows[] = {
 				.pass = GATE_PASS_QUIESCE,
 				.content = check_mem_table},
 	[GATE_SET_LOG_BASE] = {.name = "SET_LOG_BASE",
-			       .size = 16,
+			       .size = sizeof(struct gate_log),
 			       .fds = FDS_ONE,
-			       .need_pf = PF_LOG_SHMFD,
-			       .has_reply = true},
-	[GATE_SET_LOG_FD] = {.name = "SET_LOG_FD", .fds = FDS_ONE, .need_f = F_LOG_ALL},
+			       .need_pf = GATE_PF_LOG_SHMFD,
+			       .pass = GATE_KEEP,
+			       .content = check_log_base},
+	// to tell it when we have marked something: optional, and the library closes it
+	[GATE_SET_LOG_FD] = {.name = "SET_LOG_FD", .fds = FDS_ONE, .need_pf = GATE_PF_LOG_SHMFD},
 	[GATE_SET_VRING_NUM] = {.name = "SET_VRING_NUM",
 				.size = 8,
 				.index = INDEX_STATE,
@@ -385,6 +418,20 @@ static const struct request_row rows[] = {
 			     .is_config = true,
 			     .need_pf = GATE_PF_CONFIG,
 			     .content = check_set_config},
+	[GATE_GET_INFLIGHT_FD] = {.name = "GET_INFLIGHT_FD",
+				  .size = sizeof(struct gate_inflight),
+				  .need_pf = GATE_PF_INFLIGHT_SHMFD,
+				  .pass = GATE_KEEP,
+				  .has_reply = true,
+				  .needs_features = true,
+				  .content = check_inflight},
+	[GATE_SET_INFLIGHT_FD] = {.name = "SET_INFLIGHT_FD",
+				  .size = sizeof(struct gate_inflight),
+				  .fds = FDS_ONE,
+				  .need_pf = GATE_PF_INFLIGHT_SHMFD,
+				  .pass = GATE_KEEP,
+				  .needs_features = true,
+				  .content = check_inflight},
 	[GATE_SET_STATUS] = {.name = "SET_STATUS",
 			     .size = 8,
 			     .need_pf = GATE_PF_STATUS,
@@ -459,6 +506,9 @@ static enum gate_verdict check_form(const struct request_row *row, const struct 
 		size += msg->payload.config.size < GATE_CONFIG_MAX ? msg->payload.config.size
 								   : GATE_CONFIG_MAX;
 
+	// some compilers' struct ends with padding, and some front-ends send it
+	if (row->content == check_inflight && msg->hdr.size == GATE_INFLIGHT_SIZE)
+		size = GATE_INFLIGHT_SIZE;
 	if (row->fds == FDS_PER_REGION) {
 		enum gate_verdict verdict = check_mem_table_size(msg, why);
 

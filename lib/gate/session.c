@@ -18,7 +18,6 @@
 #include "session.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +29,7 @@
 #include <base/loop.h>
 #include <gate/check.h>
 
+#include "fds.h"
 #include "wire.h"
 
 #define OUT_MAX       (64u * 1024) /* bytes a front-end may leave unread beyond its socket buffer */
@@ -200,6 +200,9 @@ static int message_pass(struct gate_session *s)
 	s->down.msg.hdr.flags = GATE_VERSION;
 	if (!gate_request_has_reply(s->in.msg.hdr.request))
 		s->down.msg.hdr.flags |= GATE_FLAG_NEED_REPLY;
+	// the log is the port's; the library would not map a ring that is logged at address 0
+	if (s->in.msg.hdr.request == GATE_SET_VRING_ADDR)
+		s->down.msg.payload.addr.flags = 0;
 	return leg_push(s);
 }
 
@@ -220,6 +223,7 @@ static int message_refuse(struct gate_session *s, const char *why)
 	const char *name = request_text(hdr->request, text);
 	int ret;
 
+	s->port->info.refused++;
 	if (!(hdr->flags & GATE_FLAG_NEED_REPLY) || gate_request_has_reply(hdr->request))
 		return end(s, false, "%s: %s", name, why);
 	gate_port_log(s->port, LOG_LEVEL_WARN, "refused %s: %s", name, why);
@@ -229,38 +233,70 @@ static int message_refuse(struct gate_session *s, const char *why)
 	return ret;
 }
 
-/* Is @fd an eventfd? Then it never blocks whoever writes to it from here on. */
-static bool eventfd_adopt(int fd)
+/* Take the fd of the message under way out of it; -1 = it has none. */
+static int fd_take(struct gate_session *s)
 {
-	static const char kind[] = "anon_inode:[eventfd]";
-	char link[64], target[64];
-	ssize_t n;
-	int flags;
+	int fd;
 
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, target, sizeof(target));
-	if (n != (ssize_t)sizeof(kind) - 1 || memcmp(target, kind, sizeof(kind) - 1) != 0)
-		return false;
-	flags = fcntl(fd, F_GETFL);
-	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+	if (s->in.n_fds == 0)
+		return -1;
+	fd = s->in.fds[0];
+	s->in.fds[0] = -1;
+	return fd;
 }
 
-/* What kind of files are the fds? The one place to look, before anybody else gets to see them. */
-static bool fds_ok(const struct gate_session *s, const char **why)
+/* Answer the message under way with @payload and a file descriptor, now or never. */
+static int fe_reply_fd(struct gate_session *s, const union gate_payload *payload, int fd)
 {
-	switch (s->in.msg.hdr.request) {
-	case GATE_SET_VRING_KICK:
-	case GATE_SET_VRING_CALL:
-	case GATE_SET_VRING_ERR:
-		// a pipe or a socket could block the worker that writes to it
-		if (s->in.n_fds == 1 && !eventfd_adopt(s->in.fds[0])) {
-			*why = "its file descriptor is no eventfd";
-			return false;
-		}
-		return true;
-	default:
-		return true;
-	}
+	struct gate_wire_out out = {.msg = {.hdr = s->in.msg.hdr, .payload = *payload}};
+	int ret = 0;
+
+	out.msg.hdr.flags = GATE_VERSION | GATE_FLAG_REPLY;
+	if (!out_pending(s)) // else the fd would overtake what waits
+		ret = gate_wire_send(s->fe_fd, &out, &fd, 1);
+	if (ret < 0)
+		return end(s, true, "the connection broke");
+	return ret == 1 ? 0 : end(s, false, "does not read its replies");
+}
+
+static int inflight_make(struct gate_session *s, struct err *err)
+{
+	union gate_payload payload = s->in.msg.payload;
+	int fd = s->port->ops->get_inflight(s->port->user, &s->dev, &payload.inflight, err);
+	int ret;
+
+	if (fd < 0)
+		return message_refuse(s, err->text);
+	ret = fe_reply_fd(s, &payload, fd);
+	(void)close(fd);
+	if (ret == 0)
+		message_done(s);
+	return ret;
+}
+
+/*
+ * What is for the port and not for the library. The port has stopped its workers if it took it;
+ * the barrier makes sure that the library, too, is at rest when they go on.
+ */
+static int message_keep(struct gate_session *s)
+{
+	const union gate_payload *p = &s->in.msg.payload;
+	const struct gate_ops *ops = s->port->ops;
+	struct err err = {0};
+	int ret;
+
+	if (s->in.msg.hdr.request == GATE_GET_INFLIGHT_FD)
+		return inflight_make(s, &err);
+	if (s->in.msg.hdr.request == GATE_SET_LOG_BASE)
+		ret = ops->set_log(s->port->user, fd_take(s), p->log.mmap_size, &err);
+	else
+		ret = ops->set_inflight(s->port->user, &s->dev, &p->inflight, fd_take(s), &err);
+	if (ret < 0)
+		return message_refuse(s, err.text);
+	gate_apply(&s->dev, &s->in.msg);
+	memset(&s->reply, 0, sizeof(s->reply)); // done
+	s->is_quiesced = true;
+	return barrier_send(s);
 }
 
 /* What the library does not get to see. */
@@ -292,7 +328,8 @@ static int message_take(struct gate_session *s)
 
 	s->port->info.messages++;
 	verdict = gate_check(&s->dev, &s->in.msg, s->in.n_fds, &why);
-	if ((verdict == GATE_PASS || verdict == GATE_PASS_QUIESCE) && !fds_ok(s, &why))
+	if ((verdict == GATE_PASS || verdict == GATE_PASS_QUIESCE || verdict == GATE_KEEP) &&
+	    !gate_fds_ok(&s->in.msg, s->in.fds, s->in.n_fds, &why))
 		verdict = GATE_REFUSE;
 	switch (verdict) {
 	case GATE_PASS:
@@ -303,8 +340,9 @@ static int message_take(struct gate_session *s)
 		return message_pass(s);
 	case GATE_ANSWER:
 		return message_answer(s);
+	case GATE_KEEP:
+		return message_keep(s);
 	case GATE_REFUSE:
-		s->port->info.refused++;
 		return message_refuse(s, why);
 	case GATE_CLOSE:
 		break;
@@ -342,18 +380,6 @@ static int fe_read(struct gate_session *s)
 			return ret;
 	}
 	return 0;
-}
-
-/* Take the fd of the message under way out of it; -1 = it has none. */
-static int fd_take(struct gate_session *s)
-{
-	int fd;
-
-	if (s->in.n_fds == 0)
-		return -1;
-	fd = s->in.fds[0];
-	s->in.fds[0] = -1;
-	return fd;
 }
 
 /*
@@ -403,7 +429,9 @@ static int message_finish(struct gate_session *s)
 
 		return end(s, false, "%s: %.90s", request_text(hdr->request, text), err.text);
 	}
-	if (gate_request_has_reply(hdr->request) || (hdr->flags & GATE_FLAG_NEED_REPLY))
+	// that logging is on is said whether it was asked for or not
+	if (gate_request_has_reply(hdr->request) || (hdr->flags & GATE_FLAG_NEED_REPLY) ||
+	    hdr->request == GATE_SET_LOG_BASE)
 		ret = fe_reply(s, &s->reply.payload, REPLY_SIZE);
 	if (ret == 0)
 		message_done(s);

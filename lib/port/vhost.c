@@ -23,8 +23,7 @@ static struct port_link *link_now(struct vhost_port *vp)
 	return atomic_load_explicit(&vp->impl.port.link, memory_order_relaxed); // our own store
 }
 
-/* Withdraw the link: nobody touches the guest's memory after this. */
-static void vhost_stop(struct vhost_port *vp)
+void vhost_link_stop(struct vhost_port *vp)
 {
 	struct port_link *link = port_publish(&vp->impl, NULL);
 
@@ -76,7 +75,10 @@ static void on_leg_close(void *user)
 		fd_replace(&r->kick_fd, -1);
 		r->fault = VRING_OK;
 		r->restarts = 0;
+		r->linked = 0;
 	}
+	vhost_log_drop(vp);
+	vhost_inflight_drop(vp);
 	vp->features = 0;
 	vp->memory_regions = 0;
 	vp->memory_bytes = 0;
@@ -87,7 +89,7 @@ static void on_leg_close(void *user)
 
 static void on_quiesce(void *user)
 {
-	vhost_stop(user);
+	vhost_link_stop(user);
 }
 
 /* The node that most of a guest's memory is on, going by the first page of each region. */
@@ -145,7 +147,11 @@ static int on_resume(void *user, const struct gate_device *dev, struct err *err)
 	struct port_link *link;
 	int ret;
 
-	vhost_stop(vp); // does nothing after a quiesce()
+	vhost_link_stop(vp); // does nothing after a quiesce()
+	if (!dev->has_log)
+		vhost_log_drop(vp);
+	if (!dev->has_inflight)
+		vhost_inflight_drop(vp);
 	ret = vhost_link_build(vp, dev, &link, &vp->mem, err);
 	if (ret != 0)
 		return ret;
@@ -211,6 +217,29 @@ static void on_announce(void *user, const uint8_t mac[6])
 	vp->impl.env->changed(vp->impl.env->user); // a worker may be asleep
 }
 
+static int on_set_log(void *user, int fd, uint64_t bytes, struct err *err)
+{
+	return vhost_log_set(user, fd, bytes, err);
+}
+
+static bool dev_packed(const struct gate_device *dev)
+{
+	return (dev->features & GATE_F_RING_PACKED) != 0;
+}
+
+static int on_get_inflight(void *user, const struct gate_device *dev, struct gate_inflight *io,
+			   struct err *err)
+{
+	(void)user;
+	return vhost_inflight_get(io, dev_packed(dev), err);
+}
+
+static int on_set_inflight(void *user, const struct gate_device *dev,
+			   const struct gate_inflight *in, int fd, struct err *err)
+{
+	return vhost_inflight_set(user, in, dev_packed(dev), fd, err);
+}
+
 static const struct gate_ops vhost_gate_ops = {
 	.leg_open = on_leg_open,
 	.leg_close = on_leg_close,
@@ -219,6 +248,9 @@ static const struct gate_ops vhost_gate_ops = {
 	.call_fd = on_call_fd,
 	.kick_fd = on_kick_fd,
 	.announce = on_announce,
+	.set_log = on_set_log,
+	.get_inflight = on_get_inflight,
+	.set_inflight = on_set_inflight,
 };
 
 static void gate_add(void *user)

@@ -18,6 +18,17 @@ struct vhost_ring {
 	uint32_t fault; /* enum vring_fault that stopped it */
 	uint32_t
 		restarts; /* gate_ring.restarts when it was stopped: a new start clears the fault */
+	uint32_t
+		linked; /* gate_ring.restarts when it was last in a link; 0 = not since its start */
+};
+
+/* The region of SET_INFLIGHT_FD. */
+struct vhost_inflight {
+	uint8_t *base; /* mapped; NULL = there is none */
+	uint64_t bytes;
+	uint16_t n_rings;
+	uint16_t ring_size; /* entries that each ring's note has room for */
+	bool packed;
 };
 
 struct vhost_port {
@@ -30,6 +41,8 @@ struct vhost_port {
 	uint64_t protocol_features_offered;
 	/* of the session */
 	struct vring_mem *mem; /* of the published link; outlives it */
+	struct vring_log log;  /* of SET_LOG_BASE; base NULL = there is none. Outlives links */
+	struct vhost_inflight inflight; /* outlives links */
 	uint64_t features;
 	uint32_t memory_regions;
 	uint64_t memory_bytes;
@@ -46,8 +59,8 @@ struct vhost_port {
  * Return: 0 and *@link (NULL when nothing is started) and *@mem; -EPROTO when a ring does not lie
  *         whole and aligned in guest memory, -ENOMEM; with @err.
  */
-int vhost_link_build(const struct vhost_port *vp, const struct gate_device *dev,
-		     struct port_link **link, struct vring_mem **mem, struct err *err);
+int vhost_link_build(struct vhost_port *vp, const struct gate_device *dev, struct port_link **link,
+		     struct vring_mem **mem, struct err *err);
 
 /** vhost_link_save() - Write the rings' indices back to the library; note faults. */
 void vhost_link_save(struct vhost_port *vp, const struct port_link *link);
@@ -67,3 +80,25 @@ uint64_t vhost_protocol_offered(const struct port_vhost_params *params);
  */
 uint8_t vhost_rx_offloads(uint64_t features);
 uint8_t vhost_tx_offloads(uint64_t features);
+/** vhost_link_stop() - Withdraw the link, if there is one: nobody touches the guest's memory, the log
+ *  or the inflight region after this. */
+void vhost_link_stop(struct vhost_port *vp);
+
+/** vhost_log_set(), vhost_log_drop() - See set_log() in gate.h. Drop: no link uses it. */
+int vhost_log_set(struct vhost_port *vp, int fd, uint64_t bytes, struct err *err);
+void vhost_log_drop(struct vhost_port *vp);
+
+/** vhost_inflight_get(), _set(), _drop() - See get_inflight() and set_inflight() in gate.h. */
+int vhost_inflight_get(struct gate_inflight *io, bool packed, struct err *err);
+int vhost_inflight_set(struct vhost_port *vp, const struct gate_inflight *in, bool packed, int fd,
+		       struct err *err);
+void vhost_inflight_drop(struct vhost_port *vp);
+
+/** vhost_ring_track() - Have a ring that is about to be linked logged and tracked, as was asked for.
+ *  Nothing of it was written to since vring_setup(). */
+void vhost_ring_track(struct vhost_port *vp, const struct gate_device *dev, uint16_t index,
+		      struct vring_queue *vr);
+
+/** vhost_ring_untrack() - Ring @index is not started (any more): where it stands is the front-end's to
+ *  say. */
+void vhost_ring_untrack(struct vhost_port *vp, uint16_t index);

@@ -104,7 +104,7 @@ static int ring_read(const struct vhost_port *vp, const struct gate_device *dev,
 	return 0;
 }
 
-static int queue_add(const struct vhost_port *vp, const struct gate_device *dev, uint16_t index,
+static int queue_add(struct vhost_port *vp, const struct gate_device *dev, uint16_t index,
 		     const struct vring_mem *mem, struct port_link *link, struct err *err)
 {
 	const struct vhost_ring *known = &vp->rings[index];
@@ -112,6 +112,8 @@ static int queue_add(const struct vhost_port *vp, const struct gate_device *dev,
 	struct port_queue *q;
 	int ret;
 
+	if (!ring->started)
+		vhost_ring_untrack(vp, index);
 	if (!ring->started || (index % 2 == 0 && !ring->enabled))
 		return 0;
 	q = rte_zmalloc_socket("port_queue", sizeof(*q), RTE_CACHE_LINE_SIZE, vp->impl.port.node);
@@ -127,6 +129,7 @@ static int queue_add(const struct vhost_port *vp, const struct gate_device *dev,
 	rte_spinlock_init(&q->lock);
 	q->ring.call_fd = known->call_fd;
 	q->ring.kick_fd = known->kick_fd;
+	vhost_ring_track(vp, dev, index, &q->ring);
 	vring_kick_disable(&q->ring); // a worker that sleeps asks for kicks when it does
 	if (known->fault != VRING_OK && known->restarts == ring->restarts)
 		q->ring.fault = known->fault;
@@ -150,8 +153,8 @@ static uint32_t mtu_frame(const struct vhost_port *vp, const struct gate_device 
 	return RTE_MIN(port, guest);
 }
 
-int vhost_link_build(const struct vhost_port *vp, const struct gate_device *dev,
-		     struct port_link **out, struct vring_mem **out_mem, struct err *err)
+int vhost_link_build(struct vhost_port *vp, const struct gate_device *dev, struct port_link **out,
+		     struct vring_mem **out_mem, struct err *err)
 {
 	struct vring_mem *mem = NULL;
 	struct port_link *link;

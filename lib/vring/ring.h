@@ -135,7 +135,7 @@ struct walk {
 
 static inline void ring_fault(struct vring_queue *vr, enum vring_fault fault)
 {
-	__atomic_store_n(&vr->fault, (uint32_t)fault, __ATOMIC_RELAXED);
+	__atomic_store_n(&vr->fault, (uint16_t)fault, __ATOMIC_RELAXED);
 }
 
 /**
@@ -287,3 +287,25 @@ bool split_wants_call(struct vring_queue *vr);
 bool packed_wants_call(struct vring_queue *vr);
 void split_kick(struct vring_queue *vr, bool on);
 void packed_kick(struct vring_queue *vr, bool on);
+
+/* Completion of a ring that is logged or tracked (log.c), and what it is made of. */
+
+/** ring_complete_tracked() - vring_complete(), with notes before it and marks behind. */
+void ring_complete_tracked(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n);
+
+/** ring_complete_read_tracked() - The same for vring_complete_read(). */
+void ring_complete_read_tracked(struct vring_queue *vr, const struct vring_chain *chains,
+				unsigned int n);
+
+/** ring_log_kick() - Mark what switching kicks on or off has written. */
+void ring_log_kick(const struct vring_queue *vr);
+
+/** ring_log_desc() - Mark the whole descriptor ring: packed, it was written to at a start. */
+void ring_log_desc(const struct vring_queue *vr);
+
+/** ring_inflight_begin() - Note what is about to be published. Every word of it is in its place
+ *  before the ring is written to. */
+void ring_inflight_begin(struct vring_queue *vr, const struct vring_elem *elems, unsigned int n);
+
+/** ring_inflight_end() - Note that it was. */
+void ring_inflight_end(struct vring_queue *vr);

@@ -142,7 +142,9 @@ void vring_complete(struct vring_queue *vr, const struct vring_elem *elems, unsi
 {
 	if (n == 0)
 		return;
-	if (vr->packed)
+	if (__builtin_expect(vr->tracked, 0))
+		ring_complete_tracked(vr, elems, n);
+	else if (vr->packed)
 		packed_complete(vr, elems, n);
 	else
 		split_complete(vr, elems, n);
@@ -152,7 +154,9 @@ void vring_complete_read(struct vring_queue *vr, const struct vring_chain *chain
 {
 	if (n == 0)
 		return;
-	if (vr->packed)
+	if (__builtin_expect(vr->tracked, 0))
+		ring_complete_read_tracked(vr, chains, n);
+	else if (vr->packed)
 		packed_complete_read(vr, chains, n);
 	else
 		split_complete_read(vr, chains, n);
@@ -179,20 +183,24 @@ void vring_stop(struct vring_queue *vr, enum vring_fault fault)
 	ring_fault(vr, fault);
 }
 
-void vring_kick_disable(struct vring_queue *vr)
+static void kick_set(struct vring_queue *vr, bool on)
 {
 	if (vr->packed)
-		packed_kick(vr, false);
+		packed_kick(vr, on);
 	else
-		split_kick(vr, false);
+		split_kick(vr, on);
+	if (__builtin_expect(vr->log != NULL, 0))
+		ring_log_kick(vr);
+}
+
+void vring_kick_disable(struct vring_queue *vr)
+{
+	kick_set(vr, false);
 }
 
 bool vring_kick_enable(struct vring_queue *vr)
 {
-	if (vr->packed)
-		packed_kick(vr, true);
-	else
-		split_kick(vr, true);
+	kick_set(vr, true);
 	// pairs with the driver's barrier between making a chain available and reading our wish
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return vring_has_avail(vr);

@@ -175,7 +175,7 @@ static void look_at_addresses(const struct gate_device *dev, const struct gate_v
 	MUST(addr->desc_user_addr % 16 == 0);
 	MUST(addr->used_user_addr % 4 == 0);
 	MUST(addr->avail_user_addr % (packed ? 4 : 2) == 0);
-	MUST(addr->flags == 0);
+	MUST((addr->flags & ~1u) == 0);
 }
 
 /* The message has been passed on and the library has done it. */
@@ -224,6 +224,31 @@ static void look_at_answer(const struct gate_device *dev, const struct gate_msg 
 	MUST(memcmp(&reply.payload, &msg->payload, GATE_CONFIG_HDR) == 0);
 }
 
+/* The gate's user gets it, and maps what it names. */
+static void user_did(struct gate_device *dev, const struct gate_msg *msg, unsigned int n_fds)
+{
+	const struct gate_inflight *in = &msg->payload.inflight;
+
+	switch (msg->hdr.request) {
+	case GATE_SET_LOG_BASE:
+		MUST(n_fds == 1 && msg->payload.log.mmap_offset == 0);
+		MUST(msg->payload.log.mmap_size > 0 && msg->payload.log.mmap_size <= 1ull << 32);
+		break;
+	case GATE_SET_INFLIGHT_FD:
+		MUST(n_fds == 1 && in->mmap_offset == 0 && in->mmap_size > 0);
+		MUST(in->mmap_size <= 1ull << 32);
+		// fall through
+	case GATE_GET_INFLIGHT_FD:
+		MUST(in->num_queues >= 1 && in->num_queues <= dev->max_rings);
+		MUST(in->queue_size >= 2 && in->queue_size <= GATE_RING_SIZE_MAX);
+		MUST(dev->has_features);
+		break;
+	default:
+		MUST(false);
+	}
+	gate_apply(dev, msg);
+}
+
 /* Return: does the session go on? */
 static bool judge(struct gate_device *dev, const struct gate_msg *msg, uint8_t fds)
 {
@@ -231,7 +256,7 @@ static bool judge(struct gate_device *dev, const struct gate_msg *msg, uint8_t f
 	const char *why = untouched;
 	struct gate_device before = *dev;
 	enum gate_verdict verdict = gate_check(dev, msg, fds & 0x3f, &why);
-	bool passes = verdict == GATE_PASS || verdict == GATE_PASS_QUIESCE;
+	bool passes = verdict == GATE_PASS || verdict == GATE_PASS_QUIESCE || verdict == GATE_KEEP;
 
 	MUST(memcmp(&before, dev, sizeof(before)) == 0);
 	MUST((why == untouched) == (passes || verdict == GATE_ANSWER));
@@ -243,6 +268,11 @@ static bool judge(struct gate_device *dev, const struct gate_msg *msg, uint8_t f
 	MUST(gate_request_name(msg->hdr.request) != NULL);
 	MUST((fds & 0x3f) <= GATE_FDS_MAX);
 	MUST(msg->hdr.size <= GATE_PAYLOAD_MAX);
+	if (verdict == GATE_KEEP) {
+		user_did(dev, msg, fds & 0x3f);
+		look_at_device(dev);
+		return true;
+	}
 	if (fds & LIB_FAILS)
 		return verdict != GATE_PASS_QUIESCE;
 	library_did(dev, msg);

@@ -112,7 +112,7 @@ static int negotiate(struct vfront *f)
 		return -ENOTSUP;
 	f->features = f->p.features;
 	if (f->features & GATE_F_PROTOCOL_FEATURES) {
-		const uint64_t known = GATE_PF_MQ | GATE_PF_REPLY_ACK;
+		const uint64_t known = GATE_PF_MQ | GATE_PF_REPLY_ACK | f->p.with;
 
 		ret = vfront_get_u64(f, GATE_GET_PROTOCOL_FEATURES, &f->protocol_offered);
 		if (ret < 0)
@@ -144,29 +144,40 @@ int vfront_ring_enable(struct vfront *f, unsigned int index, bool enable)
 	return vfront_set(f, GATE_SET_VRING_ENABLE, &state, sizeof(state), -1);
 }
 
+int vfront_ring_addr(struct vfront *f, unsigned int index)
+{
+	const struct vq *q = &vfront_ring(f, index)->vq;
+	struct gate_vring_addr addr = {.index = index};
+	const void *device = q->p.packed ? (void *)q->device_event : (void *)q->used;
+
+	addr.used_user_addr = vmem_uva(&f->mem, device);
+	if (q->p.packed) {
+		addr.desc_user_addr = vmem_uva(&f->mem, q->pdesc);
+		addr.avail_user_addr = vmem_uva(&f->mem, q->driver_event);
+	} else {
+		addr.desc_user_addr = vmem_uva(&f->mem, q->desc);
+		addr.avail_user_addr = vmem_uva(&f->mem, q->avail);
+	}
+	if (f->logging) {
+		addr.flags = GATE_VRING_F_LOG;
+		addr.log_guest_addr = vmem_gpa(&f->mem, device);
+	}
+	return vfront_set(f, GATE_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+}
+
 int vfront_ring_start(struct vfront *f, unsigned int index, uint16_t base)
 {
 	const struct vq *q = &vfront_ring(f, index)->vq;
 	struct gate_vring_state state = {.index = index, .num = q->p.size};
-	struct gate_vring_addr addr = {.index = index};
 	uint64_t u64 = index;
 	int ret;
 
-	if (q->p.packed) {
-		addr.desc_user_addr = vmem_uva(&f->mem, q->pdesc);
-		addr.avail_user_addr = vmem_uva(&f->mem, q->driver_event);
-		addr.used_user_addr = vmem_uva(&f->mem, q->device_event);
-	} else {
-		addr.desc_user_addr = vmem_uva(&f->mem, q->desc);
-		addr.avail_user_addr = vmem_uva(&f->mem, q->avail);
-		addr.used_user_addr = vmem_uva(&f->mem, q->used);
-	}
 	ret = vfront_set(f, GATE_SET_VRING_NUM, &state, sizeof(state), -1);
 	state.num = base;
 	if (ret == 0)
 		ret = vfront_set(f, GATE_SET_VRING_BASE, &state, sizeof(state), -1);
 	if (ret == 0)
-		ret = vfront_set(f, GATE_SET_VRING_ADDR, &addr, sizeof(addr), -1);
+		ret = vfront_ring_addr(f, index);
 	if (ret == 0)
 		ret = vfront_set(f, GATE_SET_VRING_KICK, &u64, 8, q->kick_fd);
 	if (ret == 0)
@@ -174,9 +185,42 @@ int vfront_ring_start(struct vfront *f, unsigned int index, uint16_t base)
 	return ret;
 }
 
+/* All that comes after the features. */
+static int run(struct vfront *f, const uint16_t *bases)
+{
+	int ret = vfront_set_mem(f);
+
+	for (unsigned int i = 0; ret == 0 && !f->p.no_rings && i < 2u * f->p.pairs; i++)
+		ret = vfront_ring_start(f, i, bases[i]);
+	// without bit 30 rings are enabled from the start, and there is no such message
+	if (ret == 0 && !f->p.no_rings && (f->features & GATE_F_PROTOCOL_FEATURES)) {
+		for (unsigned int i = 0; ret == 0 && i < 2u * f->p.pairs; i++)
+			ret = vfront_ring_enable(f, i, i < 2u * f->p.pairs_enabled);
+	}
+	// without acknowledgements a question at the end tells that all before it was done
+	if (ret == 0 && !(f->protocol & GATE_PF_REPLY_ACK))
+		ret = vfront_get_u64(f, GATE_GET_FEATURES, &f->offered);
+	return ret;
+}
+
+int vfront_reconnect(struct vfront *f, const char *path, const uint16_t *bases)
+{
+	int ret;
+
+	close(f->fd);
+	f->protocol = 0;
+	f->logging = false;
+	f->fd = vfront_dial(path, f->p.listen, f->p.timeout_ms);
+	ret = f->fd < 0 ? f->fd : negotiate(f);
+	if (ret == 0 && f->inflight_fd > 0)
+		ret = vfront_inflight_set(f);
+	return ret == 0 ? run(f, bases) : ret;
+}
+
 int vfront_open(const struct vfront_params *params, struct vfront **out)
 {
 	struct vfront *f = calloc(1, sizeof(*f));
+	uint16_t bases[2 * VFRONT_PAIRS_MAX];
 	int ret;
 
 	if (!f)
@@ -188,19 +232,11 @@ int vfront_open(const struct vfront_params *params, struct vfront **out)
 	if (ret < 0)
 		goto fail;
 	f->hdr_len = f->features & (GATE_F_VERSION_1 | GATE_F_MRG_RXBUF) ? 12 : 10;
+	for (unsigned int i = 0; i < 2 * VFRONT_PAIRS_MAX; i++)
+		bases[i] = f->features & GATE_F_RING_PACKED ? 0x8000 : 0;
 	ret = create_memory(f);
 	if (ret == 0)
-		ret = vfront_set_mem(f);
-	for (unsigned int i = 0; ret == 0 && !f->p.no_rings && i < 2u * f->p.pairs; i++)
-		ret = vfront_ring_start(f, i, f->features & GATE_F_RING_PACKED ? 0x8000 : 0);
-	// without bit 30 rings are enabled from the start, and there is no such message
-	if (ret == 0 && !f->p.no_rings && (f->features & GATE_F_PROTOCOL_FEATURES)) {
-		for (unsigned int i = 0; ret == 0 && i < 2u * f->p.pairs; i++)
-			ret = vfront_ring_enable(f, i, i < 2u * f->p.pairs_enabled);
-	}
-	// without acknowledgements a question at the end tells that all before it was done
-	if (ret == 0 && !(f->protocol & GATE_PF_REPLY_ACK))
-		ret = vfront_get_u64(f, GATE_GET_FEATURES, &f->offered);
+		ret = run(f, bases);
 	if (ret < 0)
 		goto fail;
 	*out = f;
@@ -223,6 +259,7 @@ void vfront_close(struct vfront *f, bool clean)
 	for (unsigned int i = 0; i < 2u * f->p.pairs && i < 2 * VFRONT_PAIRS_MAX; i++)
 		vlane_fini(vfront_ring(f, i));
 	vmem_destroy(&f->mem);
+	vfront_track_fini(f);
 	free(f);
 }
 

@@ -68,6 +68,13 @@ struct vfront {
 	struct vmem mem;
 	struct vlane rx[VFRONT_PAIRS_MAX];
 	struct vlane tx[VFRONT_PAIRS_MAX];
+	/* of vfront_track.c */
+	uint8_t *log; /* NULL = never asked for */
+	size_t log_bytes;
+	int log_fd;
+	bool logging;
+	struct gate_inflight inflight;
+	int inflight_fd; /* 0 = none */
 };
 
 /**
@@ -95,6 +102,33 @@ int vfront_ring_start(struct vfront *f, unsigned int index, uint16_t base);
 /** vfront_ring_stop() - GET_VRING_BASE. */
 int vfront_ring_stop(struct vfront *f, unsigned int index, uint32_t *base);
 int vfront_ring_enable(struct vfront *f, unsigned int index, bool enable);
+
+/** vfront_ring_addr() - SET_VRING_ADDR alone; asks for logging while f->logging. */
+int vfront_ring_addr(struct vfront *f, unsigned int index);
+
+/**
+ * vfront_reconnect() - Connect again at @path after the back-end was gone: everything is said anew,
+ * over the same memory and rings. An inflight region is handed back before the rings start.
+ * @bases: where each ring starts, by its number.
+ */
+int vfront_reconnect(struct vfront *f, const char *path, const uint16_t *bases);
+
+/* --- migration (VHOST_USER_PROTOCOL_F_LOG_SHMFD) and inflight regions; vfront_track.c --- */
+
+/** vfront_log_on() - As QEMU when it begins to migrate: log, features, then every ring's addresses.
+ *  The log covers all of memory, or its first @bytes if not 0. */
+int vfront_log_on(struct vfront *f, size_t bytes);
+/** vfront_log_off() - And when it ends. */
+int vfront_log_off(struct vfront *f);
+/** vfront_log_base() - SET_LOG_BASE alone, with any file. */
+int vfront_log_base(struct vfront *f, int fd, uint64_t size, uint64_t offset);
+/** vfront_logged() - Is the page of @ptr marked? */
+bool vfront_logged(const struct vfront *f, const void *ptr);
+/** vfront_inflight_get() - GET_INFLIGHT_FD for rings of up to @size entries; keeps the region. */
+int vfront_inflight_get(struct vfront *f, uint16_t n_rings, uint16_t size);
+/** vfront_inflight_set() - SET_INFLIGHT_FD with what is kept. */
+int vfront_inflight_set(struct vfront *f);
+void vfront_track_fini(struct vfront *f);
 
 /* --- whole messages --- */
 

@@ -278,14 +278,34 @@ static int announce(struct vfront *f, const uint8_t mac[6])
 	return vfront_set(f, GATE_SEND_RARP, &payload, sizeof(payload), -1);
 }
 
+/* A broadcast in the guest's own name: RFC 903. */
+static void expect_announcement(struct net *net, unsigned int to, const uint8_t *mac)
+{
+	static const uint8_t kind[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
+
+	assert_int_equal(vfront_recv(net->f[to], 0, &net->got, daemon_ms(NET_MS)), 0);
+	assert_int_equal(net->got.len, 60);
+	assert_memory_equal(net->got.data, net_broadcast, 6);
+	assert_memory_equal(net->got.data + 6, mac, 6);
+	assert_memory_equal(net->got.data + 12, kind, sizeof(kind));
+	assert_memory_equal(net->got.data + 22, mac, 6);
+	assert_memory_equal(net->got.data + 32, mac, 6);
+}
+
 static void test_an_announcement_is_taken(void **state)
 {
 	static const uint8_t nobody[6];
 	struct net *net = two(state, VFRONT_F_SPLIT, GATE_PF_RARP);
 	struct vfront *f = net->f[0];
+	uint64_t spoofed = daemon_count(&net->d, "a", "rx_drop.spoofed");
 
 	assert_int_equal(f->protocol & GATE_PF_RARP, GATE_PF_RARP);
+	net_fill(net, 1, 4);
 	assert_int_equal(announce(f, net_mac(0)), 0);
+	expect_announcement(net, 1, net_mac(0));
+	// the table is static: another port's address is not moved by saying so
+	assert_int_equal(announce(f, net_mac(1)), 0);
+	daemon_wait_count(&net->d, "a", "rx_drop.spoofed", spoofed + 1);
 	assert_int_equal(announce(f, net_broadcast), -EREMOTEIO);
 	assert_int_equal(announce(f, net_multicast), -EREMOTEIO);
 	assert_int_equal(announce(f, nobody), -EREMOTEIO);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -148,6 +149,8 @@ static void lib_event(void *user, uint32_t events)
 	has_reply = gate_request_has_reply(msg.hdr.request);
 	// without this the library would not answer, and with it twice
 	must(msg.hdr.flags == (has_reply ? GATE_VERSION : GATE_VERSION | GATE_FLAG_NEED_REPLY));
+	if (msg.hdr.request == GATE_SET_VRING_ADDR)
+		must(msg.payload.addr.flags == 0); // logging is not its business
 	note(rig, "lib %s fds %u", gate_request_name(msg.hdr.request), n_fds);
 	if (msg.hdr.request == GATE_SET_FEATURES || msg.hdr.request == GATE_SET_PROTOCOL_FEATURES)
 		rig->lib_saw |= msg.payload.u64;
@@ -254,6 +257,33 @@ static void op_announce(void *user, const uint8_t mac[6])
 	     mac[5]);
 }
 
+static int op_set_log(void *user, int fd, uint64_t bytes, struct err *err)
+{
+	close(fd);
+	if (bytes == RIG_NO_LOG)
+		return err_set(err, -ENOMEM, "no log today");
+	note(user, "log %u", (unsigned int)bytes);
+	return 0;
+}
+
+static int op_get_inflight(void *user, const struct gate_device *dev, struct gate_inflight *io,
+			   struct err *err)
+{
+	if (io->queue_size == RIG_NO_INFLIGHT)
+		return err_set(err, -ENOMEM, "no region today");
+	note(user, "make inflight %u x %u", io->num_queues, io->queue_size);
+	io->mmap_size = 4096;
+	return memfd_create("inflight", MFD_CLOEXEC);
+}
+
+static int op_set_inflight(void *user, const struct gate_device *dev,
+			   const struct gate_inflight *in, int fd, struct err *err)
+{
+	close(fd);
+	note(user, "inflight %u x %u", in->num_queues, in->queue_size);
+	return 0;
+}
+
 static const struct gate_ops ops = {
 	.leg_open = op_leg_open,
 	.leg_close = op_leg_close,
@@ -262,6 +292,9 @@ static const struct gate_ops ops = {
 	.call_fd = op_call_fd,
 	.kick_fd = op_kick_fd,
 	.announce = op_announce,
+	.set_log = op_set_log,
+	.get_inflight = op_get_inflight,
+	.set_inflight = op_set_inflight,
 };
 
 static void *loop_main(void *user)

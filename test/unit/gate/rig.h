@@ -24,6 +24,9 @@
 		0x52, 0x54, 0x00, 0x12, 0x34, 0x56                                                 \
 	}
 
+#define RIG_NO_LOG      1 /* a log of so many bytes is not taken */
+#define RIG_NO_INFLIGHT 2 /* a region for rings of that size is not made */
+
 /* Why the fake library or the gate's user should fail, set before the message that meets it. */
 struct rig_faults {
 	uint32_t fail_request;   /* the library answers it with an error */

@@ -86,7 +86,7 @@ static const struct row rows[] = {
 
 	// what is never offered
 	{STARTED, GATE_SET_LOG_BASE, U64, 0, 0, 0, 0, 1, REFUSE, "too short"},
-	{STARTED, GATE_SET_LOG_FD, EMPTY, 0, 0, 0, 0, 1, REFUSE, "not negotiated"},
+	{ASKED, GATE_SET_LOG_FD, EMPTY, 0, 0, 0, 0, 1, REFUSE, "not negotiated"},
 	{STARTED, GATE_SET_LOG_FD, EMPTY, 0, 0, 0, 0, 0, REFUSE, "missing file"},
 
 	// features
@@ -94,7 +94,7 @@ static const struct row rows[] = {
 	{ASKED, GATE_SET_FEATURES, U64, F_SPLIT, 0, 0, 0, 0, QUIESCE, NULL},
 	{ASKED, GATE_SET_FEATURES, U64, 0, 0, 0, 0, 0, QUIESCE, NULL},
 	{ASKED, GATE_SET_FEATURES, U64, GATE_FEATURES_OFFERED, 0, 0, 0, 0, QUIESCE, NULL},
-	{ASKED, GATE_SET_FEATURES, U64, 1ull << 26, 0, 0, 0, 0, REFUSE, "not offered"},
+	{ASKED, GATE_SET_FEATURES, U64, 1ull << 25, 0, 0, 0, 0, REFUSE, "not offered"},
 	{ASKED, GATE_SET_FEATURES, U64, 1ull << 33, 0, 0, 0, 0, REFUSE, "not offered"},
 	{ASKED, GATE_SET_FEATURES, U64, UINT64_MAX, 0, 0, 0, 0, REFUSE, "not offered"},
 	{ASKED, GATE_SET_FEATURES, EMPTY, 0, 0, 0, 0, 0, REFUSE, "too short"},
@@ -106,7 +106,7 @@ static const struct row rows[] = {
 	{STOPPED, GATE_SET_FEATURES, U64, F_PACKED, 0, 0, 0, 0, QUIESCE, NULL},
 	{FRESH, GATE_SET_PROTOCOL_FEATURES, U64, GATE_PF_MQ, 0, 0, 0, 0, REFUSE, "before"},
 	{ASKED, GATE_SET_PROTOCOL_FEATURES, U64, GATE_PF_MQ, 0, 0, 0, 0, PASS, NULL},
-	{ASKED, GATE_SET_PROTOCOL_FEATURES, U64, 1u << 1, 0, 0, 0, 0, REFUSE, "not offered"},
+	{ASKED, GATE_SET_PROTOCOL_FEATURES, U64, 1u << 5, 0, 0, 0, 0, REFUSE, "not offered"},
 	{ASKED, GATE_SET_PROTOCOL_FEATURES, U64, 1ull << 63, 0, 0, 0, 0, REFUSE, "not offered"},
 	{ASKED, GATE_SET_PROTOCOL_FEATURES, EMPTY, 0, 0, 0, 0, 0, REFUSE, "too short"},
 
@@ -329,7 +329,7 @@ static void logging_needs_its_feature(void **state)
 
 	(void)state;
 	msg.hdr.size = 16;
-	device_at(STARTED, &dev);
+	device_at(ASKED, &dev);
 	expect(&dev, &msg, 1, REFUSE, "not negotiated", 0);
 	expect(&dev, &msg, 2, CLOSE, "surplus", 0);
 }
@@ -340,7 +340,7 @@ static void ring_flags_are_refused(void **state)
 
 	(void)state;
 	device_at(NUM, &dev);
-	for (unsigned int bit = 0; bit < 32; bit++) {
+	for (unsigned int bit = 1; bit < 32; bit++) { // the first asks for logging
 		struct gate_msg msg = msg_addr(0, 0, 0x1000, 0x2000);
 
 		msg.payload.addr.flags = 1u << bit;

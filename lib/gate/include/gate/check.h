@@ -14,6 +14,7 @@ enum gate_verdict {
 	GATE_PASS,         /* hand to the library, workers may go on */
 	GATE_PASS_QUIESCE, /* stop the workers first, read everything afresh afterwards */
 	GATE_ANSWER,       /* the gate answers itself: gate_answer() */
+	GATE_KEEP,         /* for the gate's user, not for the library: the log, inflight regions */
 	GATE_REFUSE,       /* legal form, illegal content: error reply where one was asked for, and
 			    * close the connection where none was */
 	GATE_CLOSE,        /* broken form: close the connection */

@@ -57,6 +57,25 @@ struct gate_ops {
 	/** announce() - The guest has moved here and cannot tell the network so itself: somebody has
 	 *  to send a frame from @mac, a unicast address, in its name. At any time in a session. */
 	void (*announce)(void *user, const uint8_t mac[6]);
+	/**
+	 * set_log() - Written pages are marked in the first @bytes of @fd, a shared memory file
+	 * that is long enough, from the next resume() on. Takes ownership of @fd.
+	 * Quiesces by itself if it succeeds; resume() follows then. It is given up when resume() is
+	 * told of a device that has none, and at leg_close().
+	 * Return: 0; -errno with @err, and nothing has changed.
+	 */
+	int (*set_log)(void *user, int fd, uint64_t bytes, struct err *err);
+	/**
+	 * get_inflight() - Make a region in which the rings of @io (num_queues of queue_size
+	 * entries) note where they stand; set io->mmap_size. Nothing else changes.
+	 * Return: a file descriptor that the caller owns, or -errno with @err.
+	 */
+	int (*get_inflight)(void *user, const struct gate_device *dev, struct gate_inflight *io,
+			    struct err *err);
+	/** set_inflight() - Keep notes there, and go on by those that are there. Otherwise as
+	 *  set_log(). */
+	int (*set_inflight)(void *user, const struct gate_device *dev,
+			    const struct gate_inflight *in, int fd, struct err *err);
 };
 
 struct gate_port_params {

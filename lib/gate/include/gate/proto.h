@@ -53,6 +53,8 @@ enum gate_request {
 	GATE_NET_SET_MTU = 20,
 	GATE_GET_CONFIG = 24,
 	GATE_SET_CONFIG = 25,
+	GATE_GET_INFLIGHT_FD = 31,
+	GATE_SET_INFLIGHT_FD = 32,
 	GATE_SET_STATUS = 39,
 	GATE_GET_STATUS = 40,
 };
@@ -77,6 +79,25 @@ struct gate_vring_addr {
 	uint64_t avail_user_addr;
 	uint64_t log_guest_addr;
 };
+
+#define GATE_VRING_F_LOG 1u /* gate_vring_addr.flags: writes to the used ring are logged */
+
+/* SET_LOG_BASE */
+struct gate_log {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+};
+
+/* GET_INFLIGHT_FD, SET_INFLIGHT_FD. With or without the four bytes behind, which a compiler adds. */
+struct gate_inflight {
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+	uint32_t padding;
+};
+#define GATE_INFLIGHT_SIZE 20u
+static_assert(offsetof(struct gate_inflight, padding) == GATE_INFLIGHT_SIZE, "vhost-user inflight");
 
 struct gate_mem_region {
 	uint64_t guest_addr;
@@ -109,6 +130,8 @@ union gate_payload {
 	struct gate_vring_addr addr;
 	struct gate_mem_table mem;
 	struct gate_config config;
+	struct gate_log log;
+	struct gate_inflight inflight;
 };
 
 /* A whole message; the fds travel beside it. */
@@ -119,11 +142,13 @@ struct gate_msg {
 
 /* What the messages so far made of one ring. Ring 2i is the guest's receive queue of pair i. */
 struct gate_ring {
-	uint32_t size;     /* SET_VRING_NUM; 0 = not set */
-	bool has_addr;     /* SET_VRING_ADDR */
-	bool has_base;     /* SET_VRING_BASE */
-	bool started;      /* between SET_VRING_KICK and GET_VRING_BASE */
-	bool enabled;      /* SET_VRING_ENABLE; or at kick where bit 30 is not negotiated */
+	uint32_t size;           /* SET_VRING_NUM; 0 = not set */
+	bool has_addr;           /* SET_VRING_ADDR */
+	bool has_base;           /* SET_VRING_BASE */
+	bool started;            /* between SET_VRING_KICK and GET_VRING_BASE */
+	bool enabled;            /* SET_VRING_ENABLE; or at kick where bit 30 is not negotiated */
+	bool log_used;           /* SET_VRING_ADDR: log writes to the used ring ... */
+	uint64_t log_guest_addr; /* ... as if it began here */
 	uint32_t restarts; /* counts the starts since the connection: a new one clears a fault */
 };
 
@@ -142,6 +167,8 @@ struct gate_device {
 	bool has_owner;
 	bool has_memory;           /* a SET_MEM_TABLE has succeeded */
 	bool features_frozen;      /* a SET_VRING_NUM was accepted */
+	bool has_log;              /* a SET_LOG_BASE is in force */
+	bool has_inflight;         /* a SET_INFLIGHT_FD is in force */
 	uint16_t max_rings;        /* 2 * queue pairs offered; never above GATE_RINGS_MAX */
 	struct gate_mem_table mem; /* the last accepted table */
 	struct gate_ring rings[GATE_RINGS_MAX];
@@ -164,6 +191,7 @@ struct gate_device {
 #define GATE_F_CTRL_RX           (1ULL << 18)
 #define GATE_F_GUEST_ANNOUNCE    (1ULL << 21)
 #define GATE_F_MQ                (1ULL << 22)
+#define GATE_F_LOG_ALL           (1ULL << 26)
 #define GATE_F_ANY_LAYOUT        (1ULL << 27)
 #define GATE_F_INDIRECT_DESC     (1ULL << 28)
 #define GATE_F_EVENT_IDX         (1ULL << 29)
@@ -172,23 +200,27 @@ struct gate_device {
 #define GATE_F_RING_PACKED       (1ULL << 34)
 #define GATE_F_IN_ORDER          (1ULL << 35)
 
-#define GATE_PF_MQ        (1ULL << 0)
-#define GATE_PF_RARP      (1ULL << 2)
-#define GATE_PF_REPLY_ACK (1ULL << 3)
-#define GATE_PF_NET_MTU   (1ULL << 4)
-#define GATE_PF_CONFIG    (1ULL << 9)
-#define GATE_PF_STATUS    (1ULL << 16)
+#define GATE_PF_MQ             (1ULL << 0)
+#define GATE_PF_LOG_SHMFD      (1ULL << 1)
+#define GATE_PF_RARP           (1ULL << 2)
+#define GATE_PF_REPLY_ACK      (1ULL << 3)
+#define GATE_PF_NET_MTU        (1ULL << 4)
+#define GATE_PF_CONFIG         (1ULL << 9)
+#define GATE_PF_INFLIGHT_SHMFD (1ULL << 12)
+#define GATE_PF_STATUS         (1ULL << 16)
 
 /* What the gate serves by itself: added to what the library offers, and taken out of what the
  * front-end sets before the library sees it. */
 #define GATE_F_OWN  (GATE_F_MAC | GATE_F_STATUS)
-#define GATE_PF_OWN (GATE_PF_CONFIG | GATE_PF_RARP)
+#define GATE_PF_OWN (GATE_PF_LOG_SHMFD | GATE_PF_RARP | GATE_PF_CONFIG | GATE_PF_INFLIGHT_SHMFD)
 
 /* What every port offers: a port's own offer (struct gate_port_params) has these and what it was
  * configured for. doc/limits.md says why the others are missing. */
 #define GATE_FEATURES_OFFERED                                                                      \
 	(GATE_F_MTU | GATE_F_MRG_RXBUF | GATE_F_CTRL_VQ | GATE_F_CTRL_RX | GATE_F_GUEST_ANNOUNCE | \
-	 GATE_F_MQ | GATE_F_ANY_LAYOUT | GATE_F_INDIRECT_DESC | GATE_F_EVENT_IDX |                 \
-	 GATE_F_PROTOCOL_FEATURES | GATE_F_VERSION_1 | GATE_F_RING_PACKED | GATE_F_IN_ORDER)
+	 GATE_F_MQ | GATE_F_LOG_ALL | GATE_F_ANY_LAYOUT | GATE_F_INDIRECT_DESC |                   \
+	 GATE_F_EVENT_IDX | GATE_F_PROTOCOL_FEATURES | GATE_F_VERSION_1 | GATE_F_RING_PACKED |     \
+	 GATE_F_IN_ORDER)
 #define GATE_PROTOCOL_FEATURES_OFFERED                                                             \
-	(GATE_PF_MQ | GATE_PF_RARP | GATE_PF_REPLY_ACK | GATE_PF_NET_MTU | GATE_PF_STATUS)
+	(GATE_PF_MQ | GATE_PF_LOG_SHMFD | GATE_PF_RARP | GATE_PF_REPLY_ACK | GATE_PF_NET_MTU |     \
+	 GATE_PF_INFLIGHT_SHMFD | GATE_PF_STATUS)

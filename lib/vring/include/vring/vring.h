@@ -138,6 +138,16 @@ struct vring_elem {
 
 struct vring_desc;
 struct vring_packed_desc;
+struct vring_inflight;
+
+/* The bitmap of pages that a migration asks for: bit n stands for the guest-physical page n, in bytes
+ * from the lowest bit up. Shared with the front-end, which takes bits away while we set them. */
+struct vring_log {
+	uint8_t *base;
+	uint64_t bytes;
+};
+
+#define VRING_LOG_PAGE 4096u /* bytes a bit */
 
 /* What a ring is made of; the caller has checked that each area lies whole in guest memory. */
 struct vring_params {
@@ -165,7 +175,8 @@ struct vring_queue {
 	void *driver;
 	void *device;
 	const struct vring_mem *mem;
-	uint32_t fault; /* enum vring_fault; worker writes, control reads, relaxed */
+	uint16_t fault; /* enum vring_fault; worker writes, control reads, relaxed */
+	bool tracked;   /* @log or @inflight is there: what is completed takes the longer way */
 	uint16_t size;
 	bool packed;
 	bool event_idx;
@@ -180,8 +191,13 @@ struct vring_queue {
 	uint16_t used_idx;
 	uint16_t avail_seen; /* split: avail index when it was last looked at */
 	struct vring_cursor avail;
-	int call_fd; /* eventfd, -1 = none; session thread swaps, worker reads, relaxed */
-	int kick_fd; /* eventfd, -1 = none; constant while a worker uses the ring */
+	const struct vring_log *log; /* NULL = nobody asks which pages are written */
+	/* a line of its own from here on: read for an interrupt, a sleep, or while @tracked */
+	int call_fd;         /* eventfd, -1 = none; session thread swaps, worker reads, relaxed */
+	int kick_fd;         /* eventfd, -1 = none; constant while a worker uses the ring */
+	uint64_t log_desc;   /* guest-physical address of @desc */
+	uint64_t log_device; /* where writes to @device are logged, as such an address */
+	struct vring_inflight *inflight; /* NULL = not tracked */
 	uint8_t hdrs[VRING_PEEK_MAX][VRING_HDR_MAX]; /* of peeked chains, where in pieces */
 };
 
@@ -291,3 +307,43 @@ void vring_kick_disable(struct vring_queue *vr);
  * Return: true when a chain is available already: poll instead of sleeping.
  */
 bool vring_kick_enable(struct vring_queue *vr);
+
+/*
+ * Logging of written pages, for live migration. What is completed and what is written for kicks is
+ * marked by this room; who fills a buffer calls vring_log_write() for it, after it was filled. A mark
+ * is a full barrier: whoever finds it cleared afterwards has seen the bytes.
+ */
+
+/**
+ * vring_log_start() - Mark pages in @log from now on. No worker uses the ring yet.
+ * @log: outlives the ring's use; may be shared by rings and threads.
+ * @device: where writes to the device's area (the used ring) are logged, if the front-end said so
+ *          (log_guest_addr); NULL = at its own guest-physical address.
+ */
+void vring_log_start(struct vring_queue *vr, const struct vring_log *log, const uint64_t *device);
+
+/** vring_log_write() - @len bytes at @addr, which lie in guest memory, have been written. Only while
+ *  vr->log is not NULL. What is beyond the bitmap is left out. */
+void vring_log_write(const struct vring_queue *vr, const void *addr, uint32_t len);
+
+/*
+ * Inflight tracking: a note, in memory that outlives this process, of where the used side of a ring
+ * stands. A split ring says so itself; of a packed ring nobody else knows.
+ * Source: QEMU, docs/interop/vhost-user.rst, "Inflight I/O tracking".
+ */
+
+/** vring_inflight_bytes() - What the note of one ring of up to @size entries takes. */
+uint64_t vring_inflight_bytes(bool packed, uint16_t size);
+
+/**
+ * vring_inflight_start() - Keep the note at @region (8-byte aligned, long enough for the ring's size)
+ * from now on. No worker uses the ring yet. Every word of it is hostile.
+ * @resume: a packed ring goes on where the note says, if it was in use when its keeper died; a
+ *          burst whose publication had begun and not happened is taken back.
+ * Return: was a place found in the note?
+ */
+bool vring_inflight_start(struct vring_queue *vr, void *region, bool resume);
+
+/** vring_inflight_stop() - The ring was stopped, and the front-end told where: the note counts no
+ *  more. */
+void vring_inflight_stop(void *region);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright (c) 2026 The vswitchd authors
+ */
+#pragma once
+
+/* The kinds of files that come with messages. On the session thread. */
+
+#include <gate/proto.h>
+
+/**
+ * gate_fds_ok() - Are the @n_fds file descriptors of @msg of the kind that it takes, and big enough?
+ * The one place to look, before anybody else gets to see them. An eventfd never blocks whoever writes
+ * to it afterwards.
+ * @why: one short phrase if not; else untouched.
+ */
+bool gate_fds_ok(const struct gate_msg *msg, const int *fds, unsigned int n_fds, const char **why);
