@@ -6,7 +6,8 @@
 /*
  * Segmentation in software: one TCP segment of up to 64 KiB becomes frames of gso_size bytes of
  * payload, each written straight into the receiver's buffers: the payload is copied once, and read
- * once, also where its checksum is made on the way.
+ * once, also where its checksum is made on the way. With librte_gso, which takes mbufs, the same
+ * takes 27,500 cycles and not 7,800 (test/perf/cut).
  *
  *     if (cut_begin(&cut, ...))
  *             while (cut_more(&cut))
