@@ -23,18 +23,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <base/loop.h>
 #include <gate/check.h>
 
 #include "fds.h"
+#include "out.h"
 #include "wire.h"
 
-#define OUT_MAX       (64u * 1024) /* bytes a front-end may leave unread beyond its socket buffer */
-#define READ_BUDGET   16           /* messages a turn of the loop, so that no session hogs it */
-#define REPLY_SIZE    8u           /* a u64 or an index and a number: all that the library says */
+#define READ_BUDGET   16 /* messages a turn of the loop, so that no session hogs it */
+#define REPLY_SIZE    8u /* a u64 or an index and a number: all that the library says */
 #define REQUEST_CHARS 32
 
 enum phase { PHASE_READ, PHASE_ANSWER, PHASE_BARRIER };
@@ -48,8 +47,7 @@ struct gate_session {
 	int fe_fd;
 	struct loop_watch *fe_watch;
 	struct gate_wire_in in; // the message being read or under way
-	uint8_t *out;           // OUT_MAX bytes once the front-end's socket was full; else NULL
-	size_t out_len;
+	struct gate_out out;    // replies that it has not read yet
 
 	int leg_fd;
 	struct loop_watch *leg_watch;
@@ -86,17 +84,13 @@ static const char *request_text(uint32_t request, char text[REQUEST_CHARS])
 	return text;
 }
 
-static bool out_pending(const struct gate_session *s)
-{
-	return s->out_len > 0;
-}
-
 /* Watch for what the session can use next. */
 static int watches_update(struct gate_session *s)
 {
 	bool down_pending = s->phase != PHASE_READ &&
 			    s->down.sent < sizeof(s->down.msg.hdr) + s->down.msg.hdr.size;
-	uint32_t fe = (s->phase == PHASE_READ ? EPOLLIN : 0u) | (out_pending(s) ? EPOLLOUT : 0u);
+	uint32_t fe = (s->phase == PHASE_READ ? EPOLLIN : 0u) |
+		      (gate_out_pending(&s->out) ? EPOLLOUT : 0u);
 	uint32_t leg = EPOLLIN | (down_pending ? EPOLLOUT : 0u);
 	int ret = loop_watch_set(s->fe_watch, fe);
 
@@ -105,45 +99,16 @@ static int watches_update(struct gate_session *s)
 	return ret == 0 ? 0 : end(s, false, "cannot watch its sockets: %s", strerror(-ret));
 }
 
-/* Send what the front-end has not taken yet. */
-static int fe_flush(struct gate_session *s)
+/* Tell why replies do not get out. Return: 0 if they do. */
+static int fe_sent(struct gate_session *s, int ret)
 {
-	ssize_t n = send(s->fe_fd, s->out, s->out_len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (ret == 0)
 		return 0;
-	if (n < 0)
-		return end(s, true, "the connection broke");
-	s->out_len -= (size_t)n;
-	memmove(s->out, s->out + n, s->out_len);
-	return 0;
-}
-
-/* Send bytes to the front-end, or keep them until it reads. */
-static int fe_send(struct gate_session *s, const void *bytes, size_t len)
-{
-	if (!out_pending(s)) {
-		ssize_t n = send(s->fe_fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-			return end(s, true, "the connection broke");
-		if (n > 0) {
-			bytes = (const char *)bytes + n;
-			len -= (size_t)n;
-		}
-	}
-	if (len == 0)
-		return 0;
-	if (s->out == NULL) {
-		s->out = malloc(OUT_MAX);
-		if (s->out == NULL)
-			return end(s, false, "out of memory");
-	}
-	if (len > OUT_MAX - s->out_len)
+	if (ret == -ENOBUFS)
 		return end(s, false, "does not read its replies");
-	memcpy(s->out + s->out_len, bytes, len);
-	s->out_len += len;
-	return 0;
+	if (ret == -ENOMEM)
+		return end(s, false, "out of memory");
+	return end(s, true, "the connection broke");
 }
 
 /* Answer the message under way with @size bytes of @payload. */
@@ -158,7 +123,7 @@ static int fe_reply(struct gate_session *s, const union gate_payload *payload, u
 
 	memcpy(bytes, &hdr, sizeof(hdr));
 	memcpy(bytes + sizeof(hdr), payload, size);
-	return fe_send(s, bytes, sizeof(hdr) + size);
+	return fe_sent(s, gate_out_send(&s->out, s->fe_fd, bytes, sizeof(hdr) + size));
 }
 
 static int fe_reply_u64(struct gate_session *s, uint64_t value)
@@ -252,7 +217,7 @@ static int fe_reply_fd(struct gate_session *s, const union gate_payload *payload
 	int ret = 0;
 
 	out.msg.hdr.flags = GATE_VERSION | GATE_FLAG_REPLY;
-	if (!out_pending(s)) // else the fd would overtake what waits
+	if (!gate_out_pending(&s->out)) // else the fd would overtake what waits
 		ret = gate_wire_send(s->fe_fd, &out, &fd, 1);
 	if (ret < 0)
 		return end(s, true, "the connection broke");
@@ -524,8 +489,8 @@ static void fe_event(void *user, uint32_t events)
 	struct gate_session *s = user;
 	int ret = 0;
 
-	if ((events & EPOLLOUT) && out_pending(s))
-		ret = fe_flush(s);
+	if ((events & EPOLLOUT) && gate_out_pending(&s->out))
+		ret = fe_sent(s, gate_out_flush(&s->out, s->fe_fd));
 	// what it still said before it went is read first; a message under way is not waited for
 	if (ret == 0 && (events & EPOLLIN) && s->phase == PHASE_READ)
 		ret = fe_read(s);
@@ -606,7 +571,7 @@ void gate_session_destroy(struct gate_session *s)
 	(void)close(s->fe_fd);
 	gate_wire_reset(&s->in);
 	gate_wire_reset(&s->up);
-	free(s->out);
+	gate_out_fini(&s->out);
 	free(s);
 }
 

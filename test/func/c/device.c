@@ -311,6 +311,7 @@ static void test_an_announcement_is_taken(void **state)
 	assert_int_equal(announce(f, nobody), -EREMOTEIO);
 	// where it was not negotiated it is no message at all
 	net_close(net, 1, true);
+	daemon_wait_state(&net->d, "b", "down", NULL);
 	net_open(net, 1, (struct vfront_params){.features = VFRONT_F_SPLIT});
 	assert_int_equal(announce(net->f[1], net_mac(1)), -EREMOTEIO);
 	net_stream(net, 0, 1, 100, 300);
@@ -372,6 +373,156 @@ static void test_nine_regions_are_refused(void **state)
 	net_close(net, 0, false);
 }
 
+/* A front-end for a port beside those of net.h. */
+static struct vfront *open_port(struct net *net, const char *name, struct vfront_params params)
+{
+	struct vfront *f;
+	char path[108];
+	int ret;
+
+	params.path = daemon_path(&net->d, name, path);
+	params.timeout_ms = daemon_ms(NET_MS);
+	ret = vfront_open(&params, &f);
+	if (ret < 0)
+		fail_msg("front-end for %s: %s", name, strerror(-ret));
+	f->p.path = NULL; // was on our stack
+	return f;
+}
+
+/* GET_CONFIG for @size bytes at @offset. Return: bytes of the reply's payload. */
+static uint32_t get_config(struct vfront *f, uint32_t offset, uint32_t size, struct gate_msg *reply)
+{
+	struct gate_msg msg = {.hdr = {.request = GATE_GET_CONFIG, .flags = GATE_VERSION}};
+
+	msg.hdr.size = GATE_CONFIG_HDR + (size < GATE_CONFIG_MAX ? size : GATE_CONFIG_MAX);
+	msg.payload.config.offset = offset;
+	msg.payload.config.size = size;
+	assert_int_equal(vfront_send_msg(f->fd, &msg, NULL, 0), 0);
+	assert_int_equal(vfront_recv_msg(f->fd, reply, f->p.timeout_ms), 0);
+	assert_int_equal(reply->hdr.request, GATE_GET_CONFIG);
+	assert_int_equal(reply->hdr.flags, GATE_VERSION | GATE_FLAG_REPLY);
+	return reply->hdr.size;
+}
+
+/* The whole life of such a device: bits, space, rings, frames. @mac: NULL = none is told. */
+static void config_device(struct net *net, const char *sock, const uint8_t *mac, uint32_t mtu)
+{
+	uint64_t own = GATE_F_STATUS | (mac != NULL ? GATE_F_MAC : 0);
+	struct vfront *f = open_port(net, sock,
+				     (struct vfront_params){
+					     .features = VFRONT_F_SPLIT | GATE_F_MTU | own,
+					     .with = GATE_PF_CONFIG | GATE_PF_NET_MTU,
+				     });
+	uint8_t space[GATE_CONFIG_MAX] = {
+		[6] = 1, [8] = 3, [10] = mtu & 0xff, [11] = mtu >> 8 & 0xff};
+	struct gate_config set = {.offset = 0, .size = 6};
+	struct gate_msg reply;
+
+	assert_int_equal(f->offered & GATE_F_OWN, own);
+	assert_int_equal(f->protocol & GATE_PF_CONFIG, GATE_PF_CONFIG);
+	if (mac != NULL)
+		memcpy(space, mac, 6);
+	for (uint32_t size = 1; size <= GATE_CONFIG_MAX; size++) {
+		assert_int_equal(get_config(f, 0, size, &reply), GATE_CONFIG_HDR + size);
+		assert_int_equal(reply.payload.config.size, size);
+		assert_memory_equal(reply.payload.config.bytes, space, size);
+	}
+	assert_int_equal(get_config(f, 10, 2, &reply), GATE_CONFIG_HDR + 2);
+	assert_memory_equal(reply.payload.config.bytes, space + 10, 2);
+	// beyond its end: an empty answer, and the device goes on
+	assert_int_equal(get_config(f, 0, 0, &reply), 0);
+	assert_int_equal(get_config(f, 256, 1, &reply), 0);
+	assert_int_equal(get_config(f, 1, 256, &reply), 0);
+	assert_int_equal(get_config(f, UINT32_MAX, 2, &reply), 0);
+	assert_int_equal(vfront_set(f, GATE_SET_CONFIG, &set, GATE_CONFIG_HDR + 6, -1), -EREMOTEIO);
+	assert_int_equal(set_mtu(f, 1400), 0);
+	assert_int_equal(get_config(f, 10, 2, &reply), GATE_CONFIG_HDR + 2);
+	assert_int_equal(reply.payload.config.bytes[0] | reply.payload.config.bytes[1] << 8, 1400);
+	assert_int_equal(set_mtu(f, mtu + 1), mtu == 1500 ? 0 : -EREMOTEIO); // 1500: has none set
+	vfront_close(f, true);
+}
+
+static void test_a_configuration_space_tells_of_the_port(void **state)
+{
+	static const uint8_t mac[6] = {0x02, 0, 0, 0, 0, 0x20};
+
+	for (unsigned int i = 0; i < 3; i++) {
+		config_device(*state, "e.sock", mac, 9000);
+		config_device(*state, "f.sock", NULL, 1500);
+	}
+}
+
+/* Offload bits by the port's offload=, as virtio 1.2, 5.1.3 numbers them. */
+static void test_what_is_offered_follows_the_port(void **state)
+{
+	const struct {
+		const char *sock;
+		uint64_t bits;
+	} ports[] = {
+		{"a.sock", 0x3b83},
+		{"e.sock", 0x0003},
+		{"f.sock", 0},
+	};
+
+	for (unsigned int i = 0; i < N(ports); i++) {
+		struct vfront *f = open_port(*state, ports[i].sock,
+					     (struct vfront_params){.features = VFRONT_F_SPLIT});
+
+		// and neither GSO nor UFO, whatever the library has
+		assert_int_equal(f->offered & 0x7fc3, ports[i].bits);
+		assert_int_equal(f->offered & GATE_F_MRG_RXBUF, GATE_F_MRG_RXBUF);
+		vfront_close(f, true);
+	}
+}
+
+static void set_link(struct net *net, const char *port, const char *link)
+{
+	json_decref(daemon_call(&net->d, "port.set",
+				json_pack("{s:s, s:s}", "name", port, "link", link)));
+}
+
+/* Taken from under a guest that sends and receives: the others go on, and it comes back. */
+static void test_a_link_goes_and_comes_under_traffic(void **state)
+{
+	struct net *net = *state;
+	struct vfront_params params = {.features = VFRONT_F_SPLIT};
+	char path[108];
+
+	net_open_all(net, 4, params);
+	for (unsigned int i = 0; i < 10; i++) {
+		uint64_t down = daemon_count(&net->d, "b", "tx_drop.down");
+
+		net_stream(net, 0, 1, 100, 300);
+		net_fill(net, 1, 5);
+		for (unsigned int k = 0; k < 5; k++) { // may arrive or not
+			frame_make(&net->frame, net_mac(0), net_mac(1), 300, k);
+			net_send(net, 1, &net->frame, &vshape_single);
+		}
+		set_link(net, "b", "down");
+		assert_true(vfront_closed(net->f[1]->fd, daemon_ms(NET_MS)));
+		assert_int_equal(access(daemon_path(&net->d, "b.sock", path), F_OK), -1);
+		net_close(net, 1, false);
+		frame_make(&net->frame, net_mac(1), net_mac(0), 300, 7);
+		net_send(net, 0, &net->frame, &vshape_single);
+		daemon_wait_count(&net->d, "b", "tx_drop.down", down + 1);
+		net_stream(net, 2, 3, 100, 300);
+		set_link(net, "b", "up");
+		net_open(net, 1, params);
+		daemon_wait_state(&net->d, "b", "up", NULL);
+	}
+	net_stream(net, 0, 1, 100, 300);
+}
+
+static int start_keys(void **state)
+{
+	return net_start(state,
+			 (const char *const[]){"--vhost",
+					       "@/e.sock,queues=3,config=on,mtu=9000,offload=csum,"
+					       "mac=02:00:00:00:00:20,mac=02:00:00:00:00:21",
+					       "--vhost", "@/f.sock,queues=3,config=on,offload=off",
+					       NULL});
+}
+
 static int start(void **state)
 {
 	return net_start(state, NULL);
@@ -403,11 +554,17 @@ int main(int argc, char *argv[])
 	const struct CMUnitTest mtu_tests[] = {
 		TEST(test_no_mtu_above_the_ports_is_taken),
 	};
+	const struct CMUnitTest key_tests[] = {
+		TEST(test_a_configuration_space_tells_of_the_port),
+		TEST(test_what_is_offered_follows_the_port),
+		TEST(test_a_link_goes_and_comes_under_traffic),
+	};
 	int failed;
 
 	net_args(argc, argv);
 	failed = cmocka_run_group_tests_name("polling", tests, start, net_stop);
 	failed += cmocka_run_group_tests_name("sleeping", tests, start_sleep, net_stop);
 	failed += cmocka_run_group_tests_name("mtu", mtu_tests, start_mtu, net_stop);
+	failed += cmocka_run_group_tests_name("keys", key_tests, start_keys, net_stop);
 	return failed != 0;
 }
