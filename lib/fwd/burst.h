@@ -38,6 +38,7 @@ struct drop {
 
 /* Bits beside the frame's number in out_frame[]. */
 #define OUT_FRAME 31u   /* mask */
+#define OUT_SOFT  0x40u /* done by the switch, although the receiver takes such */
 #define OUT_MORE  0x20u /* a further buffer of what the out before it began */
 
 /* A destination of this burst. */

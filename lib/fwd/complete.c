@@ -31,27 +31,21 @@ static void dest_truncate(struct fwd_worker *w, struct dest *d)
 	}
 }
 
-/* Of one copy: what became of what its frame left undone. */
+/* Of the copy that out @i begins: what became of what its frame left undone. */
 static void count_duty(const struct fwd_worker *w, const struct dest *d, struct stats_port *s,
-		       unsigned int frame)
+		       uint32_t i)
 {
-	const struct vring_net_hdr *o = fwd_load(w, frame);
-	bool tso;
+	const struct vring_net_hdr *o = fwd_load(w, w->out_frame[i] & OUT_FRAME);
+	bool tso, passed;
 
 	if (o == NULL || (o->flags & VRING_HDR_NEEDS_CSUM) == 0)
 		return;
 	tso = o->gso_type != VRING_GSO_NONE;
-	switch (fwd_duty(o, d->link->tx_offloads)) {
-	case FWD_PASS:
-		stats_inc(tso ? &s->tx_tso_passed : &s->tx_csum_passed, 1);
-		break;
-	case FWD_FILL:
-		stats_inc(&s->tx_csum_filled, 1);
-		break;
-	case FWD_CUT:
-		stats_inc(&s->tx_tso_cut, 1);
-		break;
-	}
+	passed = fwd_duty(o, d->link->tx_offloads) == FWD_PASS && (w->out_frame[i] & OUT_SOFT) == 0;
+	if (tso)
+		stats_inc(passed ? &s->tx_tso_passed : &s->tx_tso_cut, 1);
+	else
+		stats_inc(passed ? &s->tx_csum_passed : &s->tx_csum_filled, 1);
 }
 
 /* Bytes of a frame in out @i of @d; of the part of it that is there. */
@@ -91,7 +85,7 @@ static struct tally tally_up(const struct fwd_worker *w, const struct dest *d, s
 			continue;
 		before = frame;
 		copies++;
-		count_duty(w, d, s, frame);
+		count_duty(w, d, s, i);
 	}
 	stats_inc(&s->tx_segments, t.frames - copies);
 	return t;

@@ -16,14 +16,16 @@
 
 /* Is a frame with these headers one that DPDK's drivers know how to finish? Extension headers of
  * IPv6 are not: they look for the checksum's field right behind the fixed one. */
-static bool nic_can(const struct vring_net_hdr *o, const struct fwd_layout *l)
+static bool nic_can(const struct vring_net_hdr *o, const struct fwd_layout *l, uint32_t len)
 {
 	unsigned int field = l->proto == IPPROTO_TCP ? TCP_CSUM_AT : UDP_CSUM_AT;
 
-	if (l->extended || l->l4 != o->csum_start || field != o->csum_offset)
+	if (l->extended || !l->exact || l->l4 != o->csum_start || field != o->csum_offset)
 		return false;
-	return o->gso_type == VRING_GSO_NONE ||
-	       (l->proto == IPPROTO_TCP && l->v6 == ((o->gso_type & 0x7f) == VRING_GSO_TCPV6));
+	if (o->gso_type == VRING_GSO_NONE)
+		return true;
+	return l->proto == IPPROTO_TCP && l->v6 == ((o->gso_type & 0x7f) == VRING_GSO_TCPV6) &&
+	       (len - l->end) / o->gso_size < CUT_SEGMENTS_MAX;
 }
 
 /* Ask the NIC for it. The headers lie whole in the first mbuf. */
@@ -52,6 +54,7 @@ static void nic_request(struct rte_mbuf *m, const struct vring_net_hdr *o,
 	m->tso_segsz = tso ? o->gso_size : 0;
 }
 
+/* @i: with OUT_ bits. */
 static void out_add(struct fwd_worker *w, unsigned int i, struct rte_mbuf *m)
 {
 	if (m->pkt_len < MBUF_FRAME_MIN)
@@ -88,7 +91,7 @@ static bool deliver_cut(struct fwd_worker *w, struct dest *d, unsigned int i)
 			reason = STATS_TX_FULL;
 		} else if (mbuf_room_get(w->kernels, d->port->pool, cut_len(c, 0), &r)) {
 			cut_segment(c, &r.at, false);
-			out_add(w, i, r.head);
+			out_add(w, i | OUT_SOFT, r.head);
 			continue;
 		}
 		return w->n_outs > first ? fwd_drop_rest(w, d, i, reason)
@@ -106,7 +109,7 @@ bool fwd_deliver_eth_load(struct fwd_worker *w, struct dest *d, unsigned int i)
 	struct fwd_layout l;
 	struct mbuf_room r;
 
-	if (duty == FWD_PASS && !(fwd_layout(head.b, head.n, f->len, &l) && nic_can(o, &l)))
+	if (duty == FWD_PASS && !(fwd_layout(head.b, head.n, f->len, &l) && nic_can(o, &l, f->len)))
 		duty = o->gso_type == VRING_GSO_NONE ? FWD_FILL : FWD_CUT;
 	if (duty == FWD_CUT)
 		return deliver_cut(w, d, i);
@@ -116,6 +119,7 @@ bool fwd_deliver_eth_load(struct fwd_worker *w, struct dest *d, unsigned int i)
 		return fwd_drop(w, d, i, STATS_TX_NO_MBUF);
 	if (duty == FWD_FILL) {
 		out_fill(&r.at, f, w->segs, head, o);
+		i |= OUT_SOFT;
 	} else {
 		out_frame(&r.at, f, w->segs, head);
 		nic_request(r.head, o, &l);

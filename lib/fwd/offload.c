@@ -70,6 +70,7 @@ static bool layout_v6(const uint8_t *head, uint32_t n, uint32_t len, struct fwd_
 	if (at > n || head[l->l3] >> 4 != 6)
 		return false;
 	said = be16(head + l->l3 + 4);
+	l->exact = said != 0;
 	if (said != 0 && said != len - at) // 0: longer than 16 bits say
 		return false;
 	proto = head[l->l3 + 6];
@@ -94,6 +95,7 @@ static bool layout_v4(const uint8_t *head, uint32_t n, uint32_t len, struct fwd_
 		return false;
 	ihl = (ip[0] & 15) * 4u;
 	said = be16(ip + 2);
+	l->exact = said != 0;
 	if (ihl < IPV4_HDR_MIN || l->l3 + ihl > n)
 		return false;
 	if ((be16(ip + 6) & 0x3fff) != 0 || (said != 0 && said != len - l->l3)) // a fragment

@@ -57,6 +57,7 @@ struct fwd_layout {
 	uint8_t proto;
 	bool v6;
 	bool extended; /* IPv6 with extension headers */
+	bool exact;    /* the IP header says the frame's length, and not 0 */
 };
 
 /**

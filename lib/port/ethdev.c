@@ -77,6 +77,13 @@ static int ethdev_probe(const struct port_ethdev_params *p, struct ethdev_port *
 /* mbufs that the longest segment fills. */
 #define ETHDEV_SEGS (1 + VRING_FRAME_MAX / (RTE_MBUF_DEFAULT_BUF_SIZE - RTE_PKTMBUF_HEADROOM))
 
+/* 22.11's net_tap counts the Ethernet header against the MTU when it is to segment: it refuses all
+ * segments of 1,500 bytes and their whole burst. */
+static bool tso_is_broken(const struct rte_eth_dev_info *info)
+{
+	return strcmp(info->driver_name, "net_tap") == 0;
+}
+
 /* What of @wanted (PORT_OL_) the device does of what is sent to it. Segments with CWR set are left
  * out: nothing says that a device sets it in the first frame only. */
 static uint8_t ethdev_tx_offloads(const struct rte_eth_dev_info *info, uint8_t wanted)
@@ -89,7 +96,7 @@ static uint8_t ethdev_tx_offloads(const struct rte_eth_dev_info *info, uint8_t w
 
 	if ((has & csum) != csum)
 		return 0;
-	if ((has & tso) != tso || (segs != 0 && segs < ETHDEV_SEGS))
+	if (tso_is_broken(info) || (has & tso) != tso || (segs != 0 && segs < ETHDEV_SEGS))
 		return wanted & PORT_OL_CSUM;
 	return wanted & (PORT_OL_CSUM | PORT_OL_TSO4 | PORT_OL_TSO6);
 }

@@ -206,25 +206,49 @@ void daemon_start(struct daemon *d, const char *const *options)
 	connect_ctl(d);
 }
 
-/* Remove the private directory; nothing but the log may be left in it. */
-static void remove_dir(const struct daemon *d)
+/* Remove the private directory. @left: the name of a file that was in it and is no log, or "". */
+static void empty_dir(const struct daemon *d, char left[256])
 {
 	DIR *dir = opendir(d->dir);
-	char left[256] = "";
 	struct dirent *e;
 
+	left[0] = '\0';
 	assert_non_null(dir);
 	while ((e = readdir(dir))) {
 		if (e->d_name[0] == '.')
 			continue;
 		if (strcmp(e->d_name, "log") != 0)
-			(void)snprintf(left, sizeof(left), "%s", e->d_name);
+			(void)snprintf(left, 256, "%s", e->d_name);
 		(void)unlinkat(dirfd(dir), e->d_name, 0);
 	}
 	closedir(dir);
 	(void)rmdir(d->dir);
+}
+
+/* Nothing but the log may be left in it. */
+static void remove_dir(const struct daemon *d)
+{
+	char left[256];
+
+	empty_dir(d, left);
 	if (left[0])
 		fail_msg("vswitchd left %s behind", left);
+}
+
+void daemon_kill(struct daemon *d)
+{
+	char left[256];
+
+	assert_int_equal(kill(d->pid, SIGKILL), 0);
+	assert_int_equal(waitpid(d->pid, NULL, 0), d->pid);
+	d->pid = 0;
+	close(d->out_fd);
+	close(d->ctl_fd);
+	if (read_log(d, false)) {
+		show_log(d);
+		fail_msg("a sanitizer has found something");
+	}
+	empty_dir(d, left); // its sockets are there still
 }
 
 void daemon_stop(struct daemon *d)

@@ -37,6 +37,9 @@ void daemon_start(struct daemon *d, const char *const *options);
 /** daemon_stop() - SIGTERM; it must exit with 0 within 2 s and leave no socket behind. */
 void daemon_stop(struct daemon *d);
 
+/** daemon_kill() - SIGKILL. Everything of it is removed; daemon_start() starts another, elsewhere. */
+void daemon_kill(struct daemon *d);
+
 /** daemon_path() - "<dir>/<name>" in a buffer of @d's that the next call overwrites. */
 const char *daemon_path(const struct daemon *d, const char *name, char buf[static 108]);
 

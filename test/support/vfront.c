@@ -214,6 +214,9 @@ int vfront_reconnect(struct vfront *f, const char *path, const uint16_t *bases)
 	ret = f->fd < 0 ? f->fd : negotiate(f);
 	if (ret == 0 && f->inflight_fd > 0)
 		ret = vfront_inflight_set(f);
+	// first, as QEMU does: what waits in a ring that is not enabled would be dropped
+	for (unsigned int i = 0; ret == 0 && i < 2u * f->p.pairs_enabled; i++)
+		ret = vfront_ring_enable(f, i, true);
 	return ret == 0 ? run(f, bases) : ret;
 }
 
