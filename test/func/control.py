@@ -294,7 +294,7 @@ def a_link_that_is_down_connects_to_nobody(case):
             return None
 
     equal(switch.port("c")["state"], "disabled", "state")
-    check(comes(1) is None, "it connected though its link is down")  # up, it tries each 0.2 s
+    check(comes(0.7) is None, "it connected though its link is down")  # up, it tries each 0.2 s
     for _ in range(2):
         set_link(switch, "c", "up")
         peer = comes(5 * SLOW)
@@ -302,7 +302,7 @@ def a_link_that_is_down_connects_to_nobody(case):
         set_link(switch, "c", "down")
         check(ended(peer), "the connection stays though the link is down")
         peer.close()
-        check(comes(1) is None, "it connected again though its link is down")
+        check(comes(0.7) is None, "it connected again though its link is down")
     check(os.path.lexists(path), "the socket is the other's, not ours to remove")
 
 

@@ -384,6 +384,7 @@ static void offloads_for_people(void **state)
 
 	// none where there were none, and where there are many ports
 	assert_null(strstr(expect(h, 0, "stats vm1")->out, "OFFLOAD"));
+	expect(h, 0, "port del vm1");
 	assert_null(strstr(expect(h, 0, "stats")->out, "OFFLOAD"));
 }
 
