@@ -155,12 +155,14 @@ static bool room_missing(struct delivery *v, unsigned int frame, int why,
 	return some ? fwd_drop_rest(w, d, frame, reason) : fwd_drop(w, d, frame, reason);
 }
 
-/* Mark what was written: flat buffers; or those that were taken in pieces. A migration reads the marks. */
-static void log_flat(const struct delivery *v, uint8_t *const *addrs, const uint32_t *len,
-		     unsigned int n)
+/* Mark what was written: the flat buffers of the next outs; or those that were taken in pieces. A
+ * migration reads the marks. */
+static void log_flat(const struct delivery *v, uint8_t *const *addrs, unsigned int n)
 {
+	const union out *outs = &v->w->outs[v->w->n_outs];
+
 	for (unsigned int i = 0; unlikely(v->vr->log != NULL) && i < n; i++)
-		vring_log_write(v->vr, addrs[i], len[i]);
+		vring_log_write(v->vr, addrs[i], outs[i].elem.len);
 }
 
 static void log_room(const struct delivery *v, const struct room *room)
@@ -201,7 +203,7 @@ static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, u
 		header_write(v, &to, o, 1);
 		cut_segment(c, &to, o != NULL);
 	}
-	log_flat(v, addrs, need, n);
+	log_flat(v, addrs, n);
 	memset(&w->out_frame[w->n_outs], (int)frame, n);
 	w->n_outs += n;
 	return n;
@@ -338,7 +340,7 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 		w->kernels->copy_run(&run);
 	else
 		copy_loaded(v, &run, need);
-	log_flat(v, addrs, need, n);
+	log_flat(v, addrs, n);
 	memcpy(&w->out_frame[w->n_outs], list, n);
 	w->n_outs += n;
 	v->small_len = UINT32_MAX;

@@ -127,9 +127,10 @@ static int compare(const void *a, const void *b)
 
 int main(void)
 {
-	char *args[] = {(char *)"cut",           (char *)"--no-shconf", (char *)"--no-pci",
-			(char *)"--no-huge",     (char *)"-m",          (char *)"128",
-			(char *)"--no-telemetry", (char *)"-l",          (char *)"0"};
+	char *args[] = {
+		(char *)"cut", (char *)"--no-shconf", (char *)"--no-pci",       (char *)"--no-huge",
+		(char *)"-m",  (char *)"128",         (char *)"--no-telemetry", (char *)"-l",
+		(char *)"0"};
 	static uint64_t tsc[2][ROUNDS];
 	struct rte_gso_ctx ctx = {.gso_types = RTE_ETH_TX_OFFLOAD_TCP_TSO,
 				  .gso_size = MSS + HEADERS};

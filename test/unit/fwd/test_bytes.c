@@ -54,7 +54,8 @@ static void both(const struct lan_conf *receiver, uint32_t first, uint32_t last)
 static void plain(void **state)
 {
 	both(&(struct lan_conf){.rx_size = 1, .rx_buf = 2112}, 14, 2100);
-	both(&(struct lan_conf){.rx_size = 2, .rx_buf = VRING_FRAME_MAX + 12}, 60000, VRING_FRAME_MAX);
+	both(&(struct lan_conf){.rx_size = 2, .rx_buf = VRING_FRAME_MAX + 12}, 60000,
+	     VRING_FRAME_MAX);
 }
 
 static void header_apart(void **state)
@@ -76,7 +77,8 @@ static void in_pieces(void **state)
 static void mergeable(void **state)
 {
 	both(&(struct lan_conf){.mergeable = true, .rx_size = 64, .rx_buf = 97}, 14, 2100);
-	both(&(struct lan_conf){.mergeable = true, .rx_size = 64, .rx_buf = 1526}, 2090, VRING_FRAME_MAX);
+	both(&(struct lan_conf){.mergeable = true, .rx_size = 64, .rx_buf = 1526}, 2090,
+	     VRING_FRAME_MAX);
 	both(&(struct lan_conf){.mergeable = true,
 				.rx_size = 512,
 				.rx_buf = 300,

@@ -33,8 +33,8 @@ struct fwd_map {
 	uint64_t wait_tsc;   /* longest wait for a full receiver; 0 = drop at once */
 	uint64_t budget_tsc; /* waiting that one destination may cause per interval */
 	uint64_t interval_tsc;
-	bool unknown_drop;  /* unicast that is not in the table: drop instead of flood */
-	uint16_t n_ids;     /* port ids are below this */
+	bool unknown_drop; /* unicast that is not in the table: drop instead of flood */
+	uint16_t n_ids;    /* port ids are below this */
 	struct port *ports[PORT_ID_MAX]; /* by id; NULL = none */
 };
 

@@ -197,7 +197,7 @@ struct vring_queue {
 	int kick_fd;         /* eventfd, -1 = none; constant while a worker uses the ring */
 	uint64_t log_desc;   /* guest-physical address of @desc */
 	uint64_t log_device; /* where writes to @device are logged, as such an address */
-	struct vring_inflight *inflight; /* NULL = not tracked */
+	struct vring_inflight *inflight;             /* NULL = not tracked */
 	uint8_t hdrs[VRING_PEEK_MAX][VRING_HDR_MAX]; /* of peeked chains, where in pieces */
 };
 
