@@ -156,11 +156,11 @@ static bool room_missing(struct delivery *v, unsigned int frame, int why,
 }
 
 /* Mark what was written: flat buffers; or those that were taken in pieces. A migration reads the marks. */
-static void log_flat(const struct delivery *v, uint8_t *const *addrs, const uint32_t *len,
-		     unsigned int n)
+static void log_flat(const struct delivery *v, uint8_t *const *addrs,
+		     const struct vring_elem *elems, unsigned int n)
 {
 	for (unsigned int i = 0; unlikely(v->vr->log != NULL) && i < n; i++)
-		vring_log_write(v->vr, addrs[i], len[i]);
+		vring_log_write(v->vr, addrs[i], elems[i].len);
 }
 
 static void log_room(const struct delivery *v, const struct room *room)
@@ -201,7 +201,7 @@ static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, u
 		header_write(v, &to, o, 1);
 		cut_segment(c, &to, o != NULL);
 	}
-	log_flat(v, addrs, need, n);
+	log_flat(v, addrs, &w->outs[w->n_outs].elem, n);
 	memset(&w->out_frame[w->n_outs], (int)frame, n);
 	w->n_outs += n;
 	return n;
@@ -338,7 +338,7 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 		w->kernels->copy_run(&run);
 	else
 		copy_loaded(v, &run, need);
-	log_flat(v, addrs, need, n);
+	log_flat(v, addrs, &w->outs[w->n_outs].elem, n);
 	memcpy(&w->out_frame[w->n_outs], list, n);
 	w->n_outs += n;
 	v->small_len = UINT32_MAX;
