@@ -2,8 +2,8 @@
 # Copyright (c) 2026 The vswitchd authors
 """QEMU guests: launch, run commands in them with deadlines, reset, stop.
 
-A guest is built by scripts/guest-image. Its second serial port carries commands (see
-scripts/lib/guest-init), its first the kernel's messages, into a file. Both that console and QMP
+A guest is built by scripts/guest-image. A virtio console carries commands (see
+scripts/lib/guest-init), its serial port the kernel's messages, into a file. Both that console and QMP
 are socket pairs handed to QEMU, so there is nothing to connect to, to wait for or to clean up.
 Used by the guest tests and by scripts/demo.
 """
@@ -175,7 +175,9 @@ class Guest:
             "-kernel", str(image / f"{flavour}.vmlinuz"),
             "-initrd", str(image / f"{flavour}.cpio"), "-append", append,
             "-chardev", "stdio,id=log,signal=off", "-serial", "chardev:log",
-            "-chardev", f"socket,id=shell,fd={console_fd}", "-serial", "chardev:shell",
+            "-chardev", f"socket,id=shell,fd={console_fd}",
+            "-device", "virtio-serial-pci,vectors=0,disable-legacy=on,max_ports=2",
+            "-device", "virtserialport,nr=1,chardev=shell",
             "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
         ]  # fmt: skip
         for index, nic in enumerate(nics):
