@@ -157,15 +157,16 @@ class Capture:
     def __init__(self, guest, frames=2000):
         self.guest = guest
         guest.run("ethtool -K eth0 gro off; rm -f /tmp/capture /tmp/tcpdump;"
-                  f" tcpdump -i eth0 -n -Q in -s 0 -B 16384 -c {frames} -w /tmp/capture"
+                  f" tcpdump -Z root -i eth0 -n -Q in -s 0 -B 16384 -c {frames} -w /tmp/capture"
                   " 'tcp or udp or icmp or icmp6' 2>/tmp/tcpdump & echo $! >/tmp/tcpdump.pid")
-        wait_for(lambda: "listening on" in guest.run("cat /tmp/tcpdump"), 20, "tcpdump")
+        said = wait_for(lambda: guest.run("cat /tmp/tcpdump"), 20, "tcpdump to say something")
+        check("listening on" in said, f"tcpdump in {guest.name}: {said}")
 
     def verify(self, least):
         """At least so many TCP segments came, and there is no wrong checksum among all frames."""
         self.guest.run("kill $(cat /tmp/tcpdump.pid) 2>/dev/null; while kill -0 $(cat"
                        " /tmp/tcpdump.pid) 2>/dev/null; do sleep 0.1; done; ethtool -K eth0 gro on;"
-                       " tcpdump -r /tmp/capture -n -vv >/tmp/verdict 2>/dev/null; true", 60 * SLOW)
+                       " tcpdump -Z root -r /tmp/capture -n -vv >/tmp/verdict 2>/dev/null; true", 60 * SLOW)
         right = int(self.guest.run("grep -c 'cksum 0x[0-9a-f]* (correct)' /tmp/verdict; true"))
         bad = self.guest.run("grep -B 1 -E 'incorrect|wrong|bad.*cksum' /tmp/verdict | head -6;"
                              " rm -f /tmp/capture; true")
