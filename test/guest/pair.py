@@ -20,6 +20,7 @@ from qemu import Guest, Nic
 MAC = {"a": "52:54:00:00:00:0a", "b": "52:54:00:00:00:0b"}
 IP = {"a": "10.0.0.1", "b": "10.0.0.2"}
 IP6 = {"a": "fd00::1", "b": "fd00::2"}
+MEMORY_MB = 512  # of guests with a file of 100 MB: half of it is the file system
 BOOT_S = int(os.environ.get("GUEST_BOOT_S", "60"))  # of software emulation on a loaded machine; 3 s on an idle one
 # Reasons for which nothing may be dropped between guests that behave.
 UNEXPLAINED = ("runt", "too-long", "hairpin", "unknown-unicast", "queue-disabled", "faulted",
