@@ -107,9 +107,8 @@ def start_csum_engine(case, switch):
     vdevs = [virtio_user(case.path(f"t{i}.sock"), i, mac, "mrg_rxbuf=1,queue_size=1024")
              for i, mac in enumerate(MAC_T)]
     engine = start_testpmd(case, vdevs, [
-        "--forward-mode=csum", "--total-num-mbufs=16384", "--enable-lro",
-        "--max-lro-pkt-size=65535", "--txd=1024", "--rxd=1024",
-        f"--eth-peer=0,{MAC['a']}", f"--eth-peer=1,{MAC['b']}"], memory=None).ready()
+        "--forward-mode=csum", "--total-num-mbufs=16384", "--enable-lro", "--txd=1024",
+        "--rxd=1024", f"--eth-peer=0,{MAC['a']}", f"--eth-peer=1,{MAC['b']}"]).ready()
     engine.cmd("port stop all")
     for port in (0, 1):
         for line in (f"csum set tcp hw {port}", f"csum set udp hw {port}",
