@@ -59,8 +59,9 @@ SENDER = ("mkfifo /tmp/tee; sha256sum </tmp/tee >/tmp/sum & (while [ ! -e /tmp/s
           " dd if=/dev/urandom bs=32k count=1 2>/dev/null; sleep 0.05; done) | tee /tmp/tee |"
           " nc {ip} 5000 >/dev/null 2>/tmp/nc & echo started")
 # It must not see the end of its input: nc would close its half, and the sender's give up then.
-RECEIVER = ("sleep 86400 | nc -l -p 5000 | tee /tmp/stream | sha256sum >/tmp/sum & for i in $(seq 100);"
-            " do netstat -ltn | grep -q :5000 && exit 0; sleep 0.05; done; exit 1")
+RECEIVER = ("sleep 86400 | nc -l -p 5000 | tee /tmp/stream | sha256sum >/tmp/sum &"
+            " for i in $(seq 100); do netstat -ltn | grep -q :5000 && exit 0; sleep 0.05; done;"
+            " exit 1")
 
 
 def start_streams(a, m):

@@ -21,7 +21,8 @@ MAC = {"a": "52:54:00:00:00:0a", "b": "52:54:00:00:00:0b"}
 IP = {"a": "10.0.0.1", "b": "10.0.0.2"}
 IP6 = {"a": "fd00::1", "b": "fd00::2"}
 MEMORY_MB = 512  # of guests with a file of 100 MB: half of it is the file system
-BOOT_S = int(os.environ.get("GUEST_BOOT_S", "60"))  # of software emulation on a loaded machine; 3 s on an idle one
+# Of software emulation on a loaded machine; 3 s on an idle one.
+BOOT_S = int(os.environ.get("GUEST_BOOT_S", "60"))
 # Reasons for which nothing may be dropped between guests that behave.
 UNEXPLAINED = ("runt", "too-long", "hairpin", "unknown-unicast", "queue-disabled", "faulted",
                "bad-offload", "spoofed", "mtu")
@@ -167,7 +168,8 @@ class Capture:
         """At least so many TCP segments came, and there is no wrong checksum among all frames."""
         self.guest.run("kill $(cat /tmp/tcpdump.pid) 2>/dev/null; while kill -0 $(cat"
                        " /tmp/tcpdump.pid) 2>/dev/null; do sleep 0.1; done; ethtool -K eth0 gro on;"
-                       " tcpdump -Z root -r /tmp/capture -n -vv >/tmp/verdict 2>/dev/null; true", 60 * SLOW)
+                       " tcpdump -Z root -r /tmp/capture -n -vv >/tmp/verdict 2>/dev/null; true",
+                       60 * SLOW)
         right = int(self.guest.run("grep -c 'cksum 0x[0-9a-f]* (correct)' /tmp/verdict; true"))
         bad = self.guest.run("grep -B 1 -E 'incorrect|wrong|bad.*cksum' /tmp/verdict | head -6;"
                              " rm -f /tmp/capture; true")

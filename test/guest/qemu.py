@@ -3,8 +3,8 @@
 """QEMU guests: launch, run commands in them with deadlines, reset, stop.
 
 A guest is built by scripts/guest-image. A virtio console carries commands (see
-scripts/lib/guest-init), its serial port the kernel's messages, into a file. Both that console and QMP
-are socket pairs handed to QEMU, so there is nothing to connect to, to wait for or to clean up.
+scripts/lib/guest-init), the serial port the kernel's messages, into a file. Both that console and
+QMP are socket pairs handed to QEMU, so there is nothing to connect to, to wait for or to clean up.
 Used by the guest tests and by scripts/demo.
 """
 
