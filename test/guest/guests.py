@@ -1,114 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The vswitchd authors
-"""Real guests on the switch: Linux's virtio-net driver, and DPDK's in a guest, each in QEMU.
+"""Real guests on the switch: Linux's virtio-net driver, and DPDK's in a guest, each in QEMU."""
 
-Every case has two ports, a and b, with the guests' addresses in the table. At its end the ledger
-of the switch is checked, as in test/func, whose modules this uses."""
-
-import pathlib
 import re
 import sys
 import time
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "func"))
-# pylint: disable=wrong-import-position
-from harness import start_switch, start_testpmd
-from proc import SLOW, check, equal, wait_for
-from qemu import Guest, Nic
+from pair import (BOOT_S, IP, MAC, check_rings, check_traffic, copy, ping, start_guest, start_pair,
+                  start_ports)
+from harness import start_testpmd
+from proc import check, equal, wait_for
 from runner import main
 from testpmd import virtio_user
 
-MAC = {"a": "52:54:00:00:00:0a", "b": "52:54:00:00:00:0b"}
-IP = {"a": "10.0.0.1", "b": "10.0.0.2"}
-BOOT_S = 60  # of software emulation on a loaded machine; 3 s on an idle one
 COPY_MB = 4
 ROUND_TRIPS = 20000  # of frames between two testpmd
-# Reasons for which nothing may be dropped between guests that behave.
-UNEXPLAINED = ("runt", "too-long", "hairpin", "unknown-unicast", "queue-disabled", "faulted")
 
 
-def start_ports(case):
-    options = ["--backpressure", "1000"]
-    for name, mac in MAC.items():
-        options += ["--vhost", f"{case.path(name)}.sock,mac={mac}"]
-    # Not stable: what is flooded while a guest boots makes no copy for it. Hence check_copies().
-    case.at_success(lambda: check_copies(switch.quiet()))  # before start_switch() has it stopped
-    switch = start_switch(case, options, stable=False)
-    return switch
-
-
-def check_copies(counters):
-    """All unicast of one port made copies for the other; broadcasts too, if it was up."""
-    for source, destination in (("a", "b"), ("b", "a")):
-        sent, copies = counters[source], counters[destination]["copies"]
-        check(sent["unicast"] <= copies <= sent["unicast"] + sent["flooded"],
-              f"{destination}: {copies} copies of {sent['unicast']} unicast frames and"
-              f" {sent['flooded']} flooded ones from {source}")
-
-
-def start_guest(case, name, queues=1, packed=False, **options):
-    """Start one guest without waiting for it."""
-    nic = Nic(case.path(f"{name}.sock"), MAC[name], queues, packed)
-    return case.keep(Guest(name, [nic], wait=False, ready_s=BOOT_S * SLOW, **options))
-
-
-def start_pair(case, queues=1, packed=False):
-    """Two Linux guests that have booted: {"a": Guest, "b": Guest}."""
-    guests = {name: start_guest(case, name, queues, packed, ip=f"{IP[name]}/24", cpus=queues)
-              for name in MAC}
-    for guest in guests.values():
-        guest.wait_ready()
-    return guests
-
-
-def check_rings(switch, pairs, packed):
-    """What was meant is what was negotiated."""
-    for name in MAC:
-        rings = [r for r in switch.port(name)["rings"] if r["enabled"]]
-        equal(sorted(r["index"] for r in rings), list(range(2 * pairs)), f"{name}: enabled rings")
-        for ring in rings:
-            equal((ring["packed"], ring["fault"]), (packed, None), f"{name}: ring {ring['index']}")
-
-
-def ping(guest, address, count=5):
-    """Ping, of which every packet is answered."""
-    text = guest.run(f"ping -q -i 0.2 -W 5 -c {count} {address}", 30 * SLOW)
-    check(f"{count} packets transmitted, {count} packets received" in text,
-          f"{guest.name} to {address}: {text}")
-
-
-def copy(server, client, address, prefix=""):
-    """A file of random bytes goes from one guest to the other, and is the same there."""
-    server.run(f"dd if=/dev/urandom of=/tmp/file bs=1M count={COPY_MB} 2>/dev/null;"
-               " httpd -h /tmp 2>/dev/null || true")
-    want = server.run("sha256sum </tmp/file")
-    client.run(f"rm -f /tmp/copy; {prefix} wget -q -O /tmp/copy http://{address}/file",
-               60 * SLOW)
-    equal(client.run("sha256sum </tmp/copy"), want, f"hash of the file that {client.name} got")
-
-
-def check_traffic(switch, frames):
-    """Both ports sent and got that much, and lost nothing that cannot be explained."""
-    for name in MAC:
-        counters = switch.quiet()[name]
-        for key in ("rx_frames", "unicast", "tx_frames"):
-            check(counters[key] >= frames, f"{name}: {key} is {counters[key]}, not {frames}")
-        drops = {**counters["rx_drop"], **counters["tx_drop"]}
-        for reason in UNEXPLAINED:
-            equal(drops[reason], 0, f"{name}: dropped as {reason}")
-
-
-def ping_and_copy(case, **options):
+def ping_and_copy(case, **nic):
     switch = start_ports(case)
-    guests = start_pair(case, **options)
+    guests = start_pair(case, {name: nic for name in MAC})
     switch.wait_up("a", "b")
-    check_rings(switch, options.get("queues", 1), options.get("packed", False))
+    check_rings(switch, nic.get("queues", 1), nic.get("packed", False))
     ping(guests["a"], IP["b"])
     ping(guests["b"], IP["a"])
     copy(guests["a"], guests["b"], IP["a"])
     copy(guests["b"], guests["a"], IP["b"])
-    # each way data of one copy (at most 1460 bytes a frame); acknowledgements come on top
-    check_traffic(switch, COPY_MB * 2**20 // 1460)
+    # each way data of one copy (at most 64 KiB a frame); acknowledgements come on top
+    check_traffic(switch, COPY_MB * 2**20 // 65536)
     return switch, guests
 
 
@@ -161,7 +80,7 @@ def reboot_under_traffic(case):
 
 # The guest's NIC is taken from the kernel's driver and given to DPDK.
 BIND = """for device in /sys/bus/pci/devices/*; do
-if [ $(cat $device/vendor) = 0x1af4 ]; then
+if [ $(cat $device/vendor)$(cat $device/class) = 0x1af40x020000 ]; then
 echo ${device##*/} >$device/driver/unbind; echo uio_pci_generic >$device/driver_override;
 echo ${device##*/} >/sys/bus/pci/drivers_probe; fi; done; test -c /dev/uio0"""
 # Its output goes to the first serial port: only on a terminal is it written line by line.

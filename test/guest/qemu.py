@@ -2,9 +2,9 @@
 # Copyright (c) 2026 The vswitchd authors
 """QEMU guests: launch, run commands in them with deadlines, reset, stop.
 
-A guest is built by scripts/guest-image. Its second serial port carries commands (see
-scripts/lib/guest-init), its first the kernel's messages, into a file. Both that console and QMP
-are socket pairs handed to QEMU, so there is nothing to connect to, to wait for or to clean up.
+A guest is built by scripts/guest-image. A virtio console carries commands (see
+scripts/lib/guest-init), the serial port the kernel's messages, into a file. Both that console and
+QMP are socket pairs handed to QEMU, so there is nothing to connect to, to wait for or to clean up.
 Used by the guest tests and by scripts/demo.
 """
 
@@ -20,31 +20,53 @@ from dataclasses import dataclass
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KVM_PROBE_S = 5
+DIMM_LIMIT_MB = 8192  # the address space for memory that is plugged in
 
 
 class GuestError(Exception):
     """One line: what, and what the guest said last."""
 
 
+class QmpError(GuestError):
+    """What QEMU refused, and why."""
+
+
 @dataclass
 class Nic:
-    """One virtio-net device on a vhost-user socket that somebody listens on."""
+    """One virtio-net device on a vhost-user socket.
+
+    server: QEMU listens there, and waits at its start until somebody has connected;
+    reconnect: seconds after which QEMU connects again, 0 is never; legacy: virtio 0.95 as before
+    1.0; mtu: offered to the driver (VIRTIO_NET_F_MTU); off: properties of the device that are
+    turned off, for example ("guest_csum", "host_tso4")."""
 
     socket: str
     mac: str
     queues: int = 1
     packed: bool = False
+    legacy: bool = False
+    server: bool = False
+    reconnect: int = 0
+    mtu: int = 0
+    off: tuple = ()
 
     def arguments(self, index, accel):
         # Debian 12's QEMU dies under TCG when a Linux guest sets up MSI-X on a vhost-user NIC
         # that has a control queue, so there the interrupts are INTx.
         vectors = 0 if accel == "tcg" else 2 * self.queues + 2
-        device = f"virtio-net-pci,netdev=n{index},mac={self.mac},vectors={vectors},romfile="
-        device += ",disable-legacy=on,disable-modern=off"
+        chardev = f"socket,id=c{index},path={self.socket}"
+        chardev += ",server=on,wait=off" if self.server else ""
+        chardev += f",reconnect={self.reconnect}" if self.reconnect else ""
+        device = f"virtio-net-pci,id=nic{index},netdev=n{index},mac={self.mac}"
+        device += f",vectors={vectors},romfile="
+        device += ",disable-legacy=off,disable-modern=on" if self.legacy else \
+            ",disable-legacy=on,disable-modern=off"
         device += f",packed={'on' if self.packed else 'off'}"
         device += ",mq=on" if self.queues > 1 else ""
+        device += f",host_mtu={self.mtu}" if self.mtu else ""
+        device += "".join(f",{name}=off" for name in self.off)
         return [
-            "-chardev", f"socket,id=c{index},path={self.socket}",
+            "-chardev", chardev,
             "-netdev", f"vhost-user,id=n{index},chardev=c{index},queues={self.queues}",
             "-device", device,
         ]  # fmt: skip
@@ -89,15 +111,18 @@ class Guest:
 
     def __init__(self, name, nics, **options):
         """
-        flavour: "linux" or "testpmd"; ip: "10.0.0.1/24" for eth0; cpus; memory_mb; hugepages (2 MB
-        each, in the guest); append: more for the kernel's command line; accel; ready_s: how long
-        it may take to boot; wait: do not return before it has.
+        flavour: "linux" or "testpmd"; ip: "10.0.0.1/24,fd00::1/64" for eth0; cpus; memory_mb;
+        hugepages (2 MB each, in the guest); append: more for the kernel's command line; accel;
+        ready_s: how long it may take to boot; wait: do not return before it has; slots: of memory
+        that can be plugged in; balloon: have one; incoming: do not boot, but take over (at this
+        socket's path) a guest that was started with the same options otherwise.
         """
         self.name = name
         self.accel = options.get("accel") or accelerator()
         self.ready_s = options.get("ready_s", 60)
         self._sequence = 0
         self._pending = b""
+        self._dimms = 0
         self.process = None
         self._dir = tempfile.TemporaryDirectory(prefix=f"guest-{name}-")
         self.log_path = pathlib.Path(self._dir.name) / "console.log"
@@ -134,7 +159,8 @@ class Guest:
             append += " " + options["append"]
         if options.get("hugepages"):
             append += f" guest.hugepages={options['hugepages']}"
-        memory = f"{options.get('memory_mb', 256)}M"
+        size = f"{options.get('memory_mb', 256)}M"
+        slots = options.get("slots", 0)
         # With a thread for each, a guest of two CPUs hangs in about one boot of ten on Debian 12's
         # QEMU: both sit in HLT for ever. With one thread for all none of 90 did, nor was slower.
         accel = "kvm" if self.accel == "kvm" else "tcg,thread=single"
@@ -143,16 +169,23 @@ class Guest:
             "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
             "-name", self.name, "-machine", "pc,memory-backend=ram", "-accel", accel,
             "-cpu", "host" if self.accel == "kvm" else "max",
-            "-smp", str(options.get("cpus", 1)), "-m", memory,
-            "-object", f"memory-backend-memfd,id=ram,size={memory},share=on",
+            "-smp", str(options.get("cpus", 1)),
+            "-m", size + (f",slots={slots},maxmem={DIMM_LIMIT_MB}M" if slots else ""),
+            "-object", f"memory-backend-memfd,id=ram,size={size},share=on",
             "-kernel", str(image / f"{flavour}.vmlinuz"),
             "-initrd", str(image / f"{flavour}.cpio"), "-append", append,
             "-chardev", "stdio,id=log,signal=off", "-serial", "chardev:log",
-            "-chardev", f"socket,id=shell,fd={console_fd}", "-serial", "chardev:shell",
+            "-chardev", f"socket,id=shell,fd={console_fd}",
+            "-device", "virtio-serial-pci,vectors=0,disable-legacy=on,max_ports=2",
+            "-device", "virtserialport,nr=1,chardev=shell",
             "-chardev", f"socket,id=qmp,fd={qmp_fd}", "-mon", "chardev=qmp,mode=control",
         ]  # fmt: skip
         for index, nic in enumerate(nics):
             command += nic.arguments(index, self.accel)
+        if options.get("balloon"):
+            command += ["-device", "virtio-balloon-pci,disable-legacy=on"]
+        if options.get("incoming"):
+            command += ["-incoming", f"unix:{options['incoming']}"]
         return command
 
     def log(self):
@@ -215,21 +248,49 @@ class Guest:
             raise self._fail(f"{command}: status {status}: {output[-500:]}")
         return output
 
-    def qmp(self, command, timeout_s=10):
-        """Give QEMU itself one command."""
+    def qmp(self, command, timeout_s=10, **arguments):
+        """Give QEMU itself one command; what it returns. Names have "_" where QMP has "-"."""
+        arguments = {key.replace("_", "-"): value for key, value in arguments.items()}
         self._qmp.settimeout(timeout_s)
         with self._qmp.makefile("rwb", buffering=0) as stream:
-            for execute in ("qmp_capabilities", command):
-                stream.write(json.dumps({"execute": execute}).encode() + b"\n")
+            # The first is refused from the second time on.
+            for execute, given in (("qmp_capabilities", {}), (command, arguments)):
+                stream.write(json.dumps({"execute": execute, "arguments": given}).encode() + b"\n")
                 while True:
                     line = stream.readline()
                     if not line:
                         raise self._fail(f"QMP {execute}: closed")
                     reply = json.loads(line)
                     if "error" in reply and execute == command:
-                        raise self._fail(f"QMP {execute}: {reply['error']['desc']}")
+                        raise QmpError(f"guest {self.name}: QMP {execute}:"
+                                       f" {reply['error']['desc']}")
                     if "return" in reply or "error" in reply:
                         break
+        return reply.get("return")
+
+    def add_memory(self, size_mb):
+        """Plug a DIMM in. QmpError says why it was refused; then nothing is left of it."""
+        name = f"dimm{self._dimms}"
+        self.qmp("object-add", qom_type="memory-backend-memfd", id=f"m-{name}",
+                 size=size_mb << 20, share=True)
+        try:
+            self.qmp("device_add", driver="pc-dimm", id=name, memdev=f"m-{name}")
+        except QmpError:
+            self.qmp("object-del", id=f"m-{name}")
+            raise
+        self._dimms += 1
+
+    def migrate(self, path, timeout_s=60):
+        """Move to the QEMU that waits there (incoming=path); query-migrate's last answer."""
+        self.qmp("migrate", uri=f"unix:{path}")
+        deadline = time.monotonic() + timeout_s
+        while True:
+            state = self.qmp("query-migrate")
+            if state.get("status") == "completed":
+                return state
+            if state.get("status") in ("failed", "cancelled") or time.monotonic() > deadline:
+                raise self._fail(f"migration: {state}")
+            time.sleep(0.02)
 
     def reset(self):
         """Press the reset button. wait_ready() then waits for the new boot."""

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The vswitchd authors
+"""A Linux guest moves from one switch to another and back, again and again, while it is talked to.
+
+    guest a - [a, switch 1, up] - veth - [up, switch 2]
+                    m                          m
+                    `-------- guest m ---------'
+
+The operator moves its address in the tables, as somebody has to: they are static. What shows an
+error: a ping answered twice (a frame delivered by both), a TCP stream with another hash, a frame
+that a switch received and has lost (its ledger)."""
+
+import os
+import re
+import sys
+
+from pair import BOOT_S, IP, MAC, check_drops, copy, lost, ping, start_guest
+import netns  # pair has made the modules of test/func known
+from harness import Switch, check_ledger
+from proc import SLOW, check, equal, wait_for
+from qemu import Guest, Nic
+from runner import main
+
+ROUND_TRIPS = int(os.environ.get("GUEST_ROUND_TRIPS", "3"))
+PING_MS = 20
+MAC_M, IP_M = "52:54:00:00:00:0c", "10.0.0.3"
+MEMORY_MB = 160
+
+
+class Place:
+    """A switch that the guest can be on, and the entry of its table that says where it is."""
+
+    def __init__(self, case, number, vhost):
+        os.mkdir(case.path(str(number)))
+        self.socket = case.path(f"m{number}.sock")
+        options = ["--backpressure", "1000", *vhost, "--vhost", f"{self.socket},name=m",
+                   "--port", f"net_af_packet0,name=up,devargs=iface=x{number}"]
+        self.switch = case.keep(Switch(case.path(str(number)), options))
+        self.switch.ready()
+        self.behind = None
+
+    def table(self, port, mac=MAC_M):
+        """The guest is behind that port from now on."""
+        if self.behind and mac == MAC_M:
+            self.switch.ctl("mac.del", mac=mac)
+        self.switch.ctl("mac.add", mac=mac, port=port)
+        if mac == MAC_M:
+            self.behind = port
+
+
+def start_m(case, place, packed, **more):
+    nic = Nic(place.socket, MAC_M, packed=packed)
+    return case.keep(Guest("m", [nic], wait=False, ready_s=BOOT_S * SLOW, ip=f"{IP_M}/24",
+                           memory_mb=MEMORY_MB, **more))
+
+
+# Blocks of random bytes until it is told to stop, hashed where they start and where they end.
+SENDER = ("mkfifo /tmp/tee; sha256sum </tmp/tee >/tmp/sum & (while [ ! -e /tmp/stop ]; do"
+          " dd if=/dev/urandom bs=32k count=1 2>/dev/null; sleep 0.05; done) | tee /tmp/tee |"
+          " nc {ip} 5000 >/dev/null 2>/tmp/nc & echo started")
+# It must not see the end of its input: nc would close its half, and the sender's give up then.
+RECEIVER = ("sleep 86400 | nc -l -p 5000 | tee /tmp/stream | sha256sum >/tmp/sum &"
+            " for i in $(seq 100); do netstat -ltn | grep -q :5000 && exit 0; sleep 0.05; done;"
+            " exit 1")
+
+
+def start_streams(a, m):
+    m.run(RECEIVER)
+    a.run(SENDER.format(ip=IP_M))
+    a.run(f"ping -i {PING_MS / 1000} {IP_M} >/tmp/ping 2>&1 & echo $! >/tmp/ping.pid")
+    wait_answers(a)
+
+
+def wait_answers(a, more=20):
+    """The ping goes on: so many more answers."""
+    def answers():
+        return int(a.run("grep -c ttl= /tmp/ping; true"))
+    want = answers() + more
+    wait_for(lambda: answers() >= want, 20, f"{more} more answers to a ping")
+
+
+def end_streams(a, m):
+    """Check what arrived; the result of the ping."""
+    a.run("touch /tmp/stop")
+    sums = [wait_for(lambda g=g: re.search(r"[0-9a-f]{64}", g.run("cat /tmp/sum")), 20,
+                     f"the hash of the stream in {g.name}").group() for g in (a, m)]
+    size = int(m.run("stat -c %s /tmp/stream; rm /tmp/stream"))
+    print(f"# the TCP stream had {size} bytes", flush=True)
+    check(size > 32768 * 20, f"the stream had only {size} bytes")
+    equal(sums[1], sums[0], "hash of the stream")
+    return a.run("kill -INT $(cat /tmp/ping.pid); sleep 0.2; cat /tmp/ping")
+
+
+def move(case, m, source, target, packed):
+    """Migrate guest m; the new one, and QEMU's own figures."""
+    path = case.path("migration.sock")
+    if os.path.exists(path):
+        os.unlink(path)
+    new = start_m(case, target, packed, incoming=path)
+    wait_for(lambda: os.path.exists(path), 20, "the QEMU that waits for the guest")
+    # Nobody sends to it there yet, and its own announcement shall be found right.
+    target.table("m")
+    state = m.migrate(path, 60 * SLOW)
+    source.table("up")
+    m.kill()
+    target.switch.wait_up("m")
+    source.switch.wait_down("m")
+    return new, state
+
+
+def finish(place):
+    counters = place.switch.quiet()
+    for port in counters.values():
+        check_ledger(port)
+    check_drops(place.switch)
+    place.switch.stop()
+
+
+def round_trips(case, packed):
+    netns.veth("x1", "x2")
+    case.on_end(lambda: netns.ip("link", "del", "x1"))
+    places = [Place(case, 1, ["--vhost", f"{case.path('a')}.sock,mac={MAC['a']}"]),
+              Place(case, 2, [])]
+    places[0].table("m")
+    places[1].table("up", MAC["a"])
+    places[1].table("up")
+    a = start_guest(case, "a", {"packed": packed}, ip=f"{IP['a']}/24")
+    m = start_m(case, places[0], packed)
+    for guest in (a, m):
+        guest.wait_ready()
+    start_streams(a, m)
+    downtimes = []
+    for _ in range(ROUND_TRIPS):
+        for source, target in (places, places[::-1]):
+            m, state = move(case, m, source, target, packed)
+            downtimes.append(state["downtime"])
+            wait_answers(a)
+    sent, received, duplicates, gap = lost(end_streams(a, m))
+    print(f"# {2 * ROUND_TRIPS} migrations: downtime of QEMU {downtimes} ms; {sent - received} of"
+          f" {sent} pings lost, at most {gap} in a row (every {PING_MS} ms)", flush=True)
+    equal(duplicates, 0, "pings answered twice")
+    check(gap * PING_MS < 5000, f"an outage of {gap * PING_MS} ms")
+    ping(m, IP["a"])
+    copy(m, a, IP_M)
+    for place in places:
+        finish(place)
+
+
+def split_rings_three_times_there_and_back(case):
+    round_trips(case, False)
+
+
+def packed_rings_three_times_there_and_back(case):
+    round_trips(case, True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(split_rings_three_times_there_and_back, packed_rings_three_times_there_and_back,
+                  setup=netns.enter))
