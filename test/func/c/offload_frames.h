@@ -97,6 +97,7 @@ struct off_item {
 	uint32_t at;        /* in the arena */
 	uint32_t len;
 	bool any_hdr_len; /* wanted: 0 or the headers' length, both are right */
+	bool may_pad;     /* wanted: with zeros up to 60 bytes, the least on a wire */
 };
 
 /* Frames that come out, wanted or seen. */

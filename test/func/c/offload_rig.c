@@ -20,15 +20,16 @@
 #define SYNC_TYPE   0x88b5 /* for experiments (IEEE 802) */
 #define SYNC_LEN    60u
 #define OPTION_MAX  200u
+#define NIC_LONGEST 1518u /* an MTU of 1500, and a tag */
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
 const struct rig_mode rig_modes[] = {
-	{"split, big buffers", VFRONT_F_SPLIT | GATE_F_INDIRECT_DESC, 0, 1},
-	{"split, mergeable", VFRONT_F_SPLIT | GATE_F_INDIRECT_DESC | GATE_F_MRG_RXBUF, SMALL, 3},
-	{"packed, big buffers", VFRONT_F_PACKED | GATE_F_INDIRECT_DESC, 0, 3},
-	{"packed, mergeable", VFRONT_F_PACKED | GATE_F_INDIRECT_DESC | GATE_F_MRG_RXBUF, 777, 1},
-	{"split, legacy header", VFRONT_F_LEGACY, 0, 2},
+	{"split, big buffers", VFRONT_F_SPLIT | GATE_F_INDIRECT_DESC, 0, 1, 0},
+	{"split, mergeable", VFRONT_F_SPLIT | GATE_F_INDIRECT_DESC | GATE_F_MRG_RXBUF, 0, 3, 0},
+	{"packed, big buffers", VFRONT_F_PACKED | GATE_F_INDIRECT_DESC, 0, 3, 0},
+	{"packed, mergeable", VFRONT_F_PACKED | GATE_F_INDIRECT_DESC | GATE_F_MRG_RXBUF, 777, 1, 0},
+	{"split, legacy header", VFRONT_F_LEGACY, 0, 2, 0},
 };
 const unsigned int rig_modes_cnt = N(rig_modes);
 
@@ -149,19 +150,17 @@ void rig_open(struct rig *rig, enum rig_end end, const struct rig_mode *mode, ui
 	struct vfront_params params = {
 		.features = mode->features | offloads,
 		.regions = mode->rx_shapes > 1 ? 2 : 1,
-		.rx_size = 1024,
-		.rx_slot_bytes = SMALL,
+		.rx_size = mode->buffers ? 4096 : 1024,
+		.rx_slot_bytes = mode->buffer ? mode->buffer : SMALL,
 		.tx_slot_bytes = sends ? VLANE_FRAME_MAX : SMALL,
-		.n_slots = sends ? 8 : 160,
+		.n_slots = sends ? 8 : (mode->buffers ? mode->buffers : 160),
 		.timeout_ms = daemon_ms(RIG_MS),
 	};
 	char name[16];
 	char path[108];
 	int ret;
 
-	if (mode->features & GATE_F_MRG_RXBUF)
-		params.rx_slot_bytes = mode->buffer;
-	else if (large && !sends) {
+	if (large && !sends && !(mode->features & GATE_F_MRG_RXBUF)) {
 		params.rx_slot_bytes = BIG;
 		params.n_slots = 6;
 	}
@@ -205,6 +204,16 @@ struct off_caps rig_takes(const struct rig *rig, enum rig_end end)
 				 .wire = end >= RIG_GUESTS};
 }
 
+uint32_t rig_longest(const struct rig *rig, enum rig_end end)
+{
+	const struct vfront *f;
+
+	if (end >= RIG_GUESTS)
+		return NIC_LONGEST;
+	f = rig->guest[end];
+	return f->features & GATE_F_MRG_RXBUF ? UINT32_MAX : f->p.rx_slot_bytes - f->hdr_len;
+}
+
 void rig_send(struct rig *rig, enum rig_end from, const struct off_frame *f,
 	      const struct vshape *shape)
 {
@@ -229,11 +238,13 @@ void rig_send(struct rig *rig, enum rig_end from, const struct off_frame *f,
 	(void)vq_kick(&tx->vq, false);
 }
 
-static void refill(struct rig *rig, enum rig_end end)
+void rig_fill(struct rig *rig, enum rig_end end)
 {
-	struct vfront *f = rig->guest[end];
-	struct vlane *rx = vfront_rx(f, 0);
+	struct vfront *f = end < RIG_GUESTS && !rig->no_refill ? rig->guest[end] : NULL;
+	struct vlane *rx = f ? vfront_rx(f, 0) : NULL;
 
+	if (!f)
+		return;
 	while (vlane_fill(rx, f->p.rx_slot_bytes, rx_shapes[rig->filled % rig->mode->rx_shapes]) ==
 	       0)
 		rig->filled++;
@@ -273,7 +284,7 @@ static bool next_frame(struct rig *rig, enum rig_end to)
 		bool got = vfront_recv(rig->guest[to], 0, &rig->frame, ms) == 0;
 
 		if (got)
-			refill(rig, to);
+			rig_fill(rig, to);
 		return got;
 	}
 	memset(rig->frame.hdr, 0, sizeof(rig->frame.hdr));
@@ -328,8 +339,7 @@ const char *rig_collect(struct rig *rig, enum rig_end to, uint64_t seq, struct o
 const char *rig_exchange(struct rig *rig, enum rig_end from, enum rig_end to,
 			 const struct off_frame *f, const struct vshape *shape)
 {
-	if (to < RIG_GUESTS)
-		refill(rig, to);
+	rig_fill(rig, to);
 	rig_send(rig, from, f, shape);
 	return rig_collect(rig, to, rig_sync(rig, from, to), &rig->got);
 }

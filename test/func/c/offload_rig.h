@@ -62,8 +62,10 @@ enum rig_end {
 struct rig_mode {
 	const char *name;
 	uint64_t features;      /* besides offloads */
-	uint32_t buffer;        /* bytes of a receive buffer, mergeable ones only */
+	uint32_t buffer;        /* bytes of a receive buffer; 0 = 2048. A guest that takes segments
+				 * in one buffer has larger ones */
 	unsigned int rx_shapes; /* how receive buffers are cut: the first so many ways, in turn */
+	unsigned int buffers;   /* a guest that receives has; 0 = 160 */
 };
 
 extern const struct rig_mode rig_modes[];
@@ -80,6 +82,7 @@ struct rig {
 	int nic[RIG_ENDS]; /* sockets of the taps; of guests: -1 */
 	uint64_t seq;      /* of the next honest frame */
 	unsigned int filled;
+	bool no_refill;      /* receivers get no more buffers */
 	struct vframe frame; /* scratch */
 	struct off_out got;  /* for callers */
 	struct off_out want;
@@ -129,9 +132,15 @@ const uint8_t *rig_mac(enum rig_end end);
 struct off_caps rig_sends(const struct rig *rig, enum rig_end end);
 struct off_caps rig_takes(const struct rig *rig, enum rig_end end);
 
+/** rig_longest() - The longest frame that @end has room for. */
+uint32_t rig_longest(const struct rig *rig, enum rig_end end);
+
 /** rig_send() - @shape: of a guest's chain. */
 void rig_send(struct rig *rig, enum rig_end from, const struct off_frame *f,
 	      const struct vshape *shape);
+
+/** rig_fill() - Give a guest all the receive buffers that it can have; nothing to do for taps. */
+void rig_fill(struct rig *rig, enum rig_end end);
 
 /** rig_sync() - Send the honest frame. Return: its number. */
 uint64_t rig_sync(struct rig *rig, enum rig_end from, enum rig_end to);
