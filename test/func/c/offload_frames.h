@@ -98,6 +98,7 @@ struct off_item {
 	uint32_t len;
 	bool any_hdr_len; /* wanted: 0 or the headers' length, both are right */
 	bool may_pad;     /* wanted: with zeros up to 60 bytes, the least on a wire */
+	uint32_t any_sum; /* wanted: where a checksum is that has no right value; 0 = none */
 };
 
 /* Frames that come out, wanted or seen. */

@@ -128,6 +128,7 @@ static void chain(struct attack *a, const uint8_t *bytes, uint32_t n, uint8_t fi
 	static struct off_frame f;
 
 	attack_frame(&tcp6, &f);
+	f.hdr.gso_size = 500; // so that no segment is too long
 	memmove(f.b + 54 + n, f.b + 54, f.len - 54);
 	memcpy(f.b + 54, bytes, n);
 	f.len += n;

@@ -159,6 +159,15 @@ static void finish(uint8_t *b, uint32_t len, uint32_t start, uint32_t offset)
 	off_put(b + start + offset, sum ? sum : 0xffff);
 }
 
+/* Did the sender leave there what it has to, the sum of the pseudo header? */
+static bool honest_sum(const struct off_frame *f, const struct parsed *p)
+{
+	uint16_t is = off_word(f->b + p->l4 + 16);
+	uint16_t should = pseudo(f->b, p, f->len - p->l4);
+
+	return is == should || (is == 0 && should == 0xffff);
+}
+
 /* One segment: the headers, and payload bytes [from, from + n). */
 static void segment(const struct off_frame *f, const struct parsed *p, uint32_t from, uint32_t n,
 		    unsigned int nth, uint8_t *b)
@@ -219,6 +228,8 @@ static enum off_verdict cut(const struct off_frame *f, const struct off_caps *ca
 			finish(b, headers + n, p.l4, 16);
 		(void)off_add(out, &hdr, b, headers + n); // the arena holds the largest
 		out->item[out->n - 1].any_hdr_len = hdr.flags != 0;
+		// a wrong sum may be made right, or stay as wrong as it was
+		out->item[out->n - 1].any_sum = honest_sum(f, &p) ? 0 : p.l4 + 16;
 	}
 	return p.odd || payload == 0 ? OFF_PASS_OR_DROP : OFF_PASS;
 }
@@ -279,20 +290,24 @@ enum off_verdict off_judge(const struct off_frame *f, const struct off_caps *cap
 		return OFF_RX_DROP;
 	if (type != 0 && (!csum || h->gso_size == 0 || h->csum_offset != 16 || h->hdr_len > f->len))
 		return OFF_RX_DROP;
-	// fields that nothing uses
-	if (type == 0 && h->hdr_len > f->len)
+	// fields that nothing uses; no room for what is to be segmented
+	if ((type == 0 && h->hdr_len > f->len) || (type != 0 && h->csum_start + 20u > f->len))
 		return OFF_PASS_OR_DROP;
 	return OFF_PASS;
 }
 
 /* Are the bytes the same, but for a TCP checksum of 0 in its other form? */
-static bool same_bytes(const uint8_t *want, const uint8_t *got, uint32_t len, uint32_t *at)
+static bool same_bytes(const struct off_item *item, const uint8_t *want, const uint8_t *got,
+		       uint32_t *at)
 {
+	uint32_t len = item->len;
 	struct parsed p;
 	uint32_t field;
 
-	for (*at = 0; *at < len && want[*at] == got[*at]; ++*at)
-		;
+	for (*at = 0; *at < len && want[*at] == got[*at]; ++*at) {
+		if (*at + 1 == item->any_sum) // behind it, then
+			*at += 2;
+	}
 	if (*at == len)
 		return true;
 	if (!parse(want, len, &p) || p.proto != TCP)
@@ -308,6 +323,8 @@ static bool same_header(const struct off_item *want, const struct off_item *got)
 
 	if (want->any_hdr_len && hdr.hdr_len > hdr.csum_start && hdr.hdr_len <= got->len)
 		hdr.hdr_len = 0;
+	if (hdr.gso_type == 0 && hdr.gso_size == 0) // means nothing there
+		hdr.gso_size = want->hdr.gso_size;
 	return memcmp(&want->hdr, &hdr, 10) == 0;
 }
 
@@ -344,7 +361,7 @@ bool off_compare(const struct off_out *want, const struct off_out *got, char *wh
 				       want->n, g->len, w->len);
 			return false;
 		}
-		if (!same_bytes(want->arena + w->at, got->arena + g->at, w->len, &at)) {
+		if (!same_bytes(w, want->arena + w->at, got->arena + g->at, &at)) {
 			(void)snprintf(why, size,
 				       "frame %u of %u (%u bytes) differs at byte %u: %02x, should "
 				       "be %02x",
