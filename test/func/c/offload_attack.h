@@ -22,6 +22,7 @@ struct attack {
 	uint64_t tx_must;  /* bad-offload, a receiver's */
 	uint64_t any;      /* dropped where that was free to happen: bad-offload, either side */
 	uint64_t too_long; /* by a receiver, for another reason */
+	uint64_t both;     /* by a receiver, for either of two that are true */
 	struct rig_counts before; /* the sender's */
 	struct rig_counts tos[ATTACK_TOS];
 };
