@@ -39,9 +39,10 @@ struct cell {
 	enum rig_end from;
 	enum rig_end to;
 	uint64_t frames;
-	uint64_t segments; /* beyond the first, where the switch cuts */
-	unsigned int turn; /* what varies from frame to frame */
-	char why[WHY];     /* the first that was wrong; "" = nothing */
+	uint64_t segments;      /* beyond the first, of frames that the switch cut */
+	struct rig_counts last; /* the receiver's, when they were last looked at */
+	unsigned int turn;      /* what varies from frame to frame */
+	char why[WHY];          /* the first that was wrong; "" = nothing */
 };
 
 static void say(struct cell *c, const struct off_spec *s, const char *why)
@@ -67,6 +68,23 @@ static void expect_verified(struct cell *c, const struct off_spec *s)
 	c->sum->verified += rig->got.item[0].hdr.flags == OFF_DATA_VALID;
 }
 
+/* Did the switch segment the last frame? For a NIC only the counters tell. */
+static bool was_cut(struct cell *c)
+{
+	uint64_t end = vfront_now_us() + (uint64_t)daemon_ms(300) * 1000u;
+	uint64_t before = c->last.tso_passed + c->last.tso_cut;
+	uint64_t cut = c->last.tso_cut;
+	unsigned int spins = 0;
+
+	if (c->row->kind != OFF_TSO || !rig_takes(c->rig, c->to).wire)
+		return true;
+	for (rig_counts(c->rig, c->to, &c->last);
+	     c->last.tso_passed + c->last.tso_cut == before && vfront_now_us() < end;
+	     rig_counts(c->rig, c->to, &c->last))
+		vfront_pause(&spins);
+	return c->last.tso_cut != cut;
+}
+
 static void one_frame(struct cell *c, const struct off_spec *s, const struct vshape *shape)
 {
 	struct rig *rig = c->rig;
@@ -79,7 +97,8 @@ static void one_frame(struct cell *c, const struct off_spec *s, const struct vsh
 	wrong = rig_exchange(rig, c->from, c->to, &rig->sent, shape);
 	expect_verified(c, s);
 	c->frames++;
-	c->segments += rig->want.n - 1;
+	if (was_cut(c))
+		c->segments += rig->want.n - 1;
 	if (wrong)
 		say(c, s, wrong);
 	else if (!off_compare(&rig->want, &rig->got, why, sizeof(why)))
@@ -184,16 +203,12 @@ static void check_offload_counts(struct cell *c, const struct rig_counts *d)
 		if (c->row->kind != OFF_TSO)
 			wrong_count(c, "tx_csum_passed", d->csum_passed, caps.csum ? csum : 0);
 		wrong_count(c, "tx_tso_passed", d->tso_passed, caps.tso4 ? tso : 0);
-		wrong_count(c, "tx_segments", d->segments, c->segments);
-	} else if (d->tso_passed == 0 || d->tso_cut == 0) {
-		wrong_count(c, "tx_segments", d->segments, d->tso_cut ? c->segments : 0);
 	}
-	if (c->to == RIG_OFF2)
-		wrong_count(c, "left to a NIC without offloads", d->tso_passed + d->csum_passed, 0);
-	c->sum->csum_passed += d->csum_passed;
-	c->sum->csum_filled += d->csum_filled;
-	c->sum->tso_passed += d->tso_passed;
-	c->sum->tso_cut += d->tso_cut;
+	wrong_count(c, "tx_segments", d->segments, c->segments);
+	// what no frame can show: such a NIC has none, and the other one's driver, net_tap, takes
+	// the first extension header for the transport's
+	if (c->to == RIG_OFF2 || (caps.wire && c->row->group == 2))
+		wrong_count(c, "left to a NIC that cannot", d->tso_passed + d->csum_passed, 0);
 }
 
 /* @d: what the receiver's counters went up by. */
@@ -217,19 +232,28 @@ static void subtract(struct rig_counts *from, const struct rig_counts *what)
 	from->segments -= what->segments;
 }
 
-/* Counters follow the frames within a burst: wait for them. */
-static void counts_since(struct cell *c, const struct rig_counts *before, struct rig_counts *out)
+/* Counters follow the frames within a burst: give them time to become right. */
+static void compare_counts(struct cell *c, const struct rig_counts *before)
 {
-	uint64_t end = vfront_now_us() + (uint64_t)daemon_ms(500) * 1000u;
+	uint64_t end = vfront_now_us() + (uint64_t)daemon_ms(300) * 1000u;
 	unsigned int spins = 0;
+	struct rig_counts d;
+	struct cell seen;
 
 	do {
-		rig_counts(c->rig, c->to, out);
-		subtract(out, before);
-		if (out->copies == 2 * c->frames && out->tx_frames == out->copies + out->segments)
-			return;
+		seen = *c;
+		seen.why[0] = '\0';
+		rig_counts(c->rig, c->to, &d);
+		subtract(&d, before);
+		check_counts(&seen, &d);
 		vfront_pause(&spins);
-	} while (vfront_now_us() < end);
+	} while (seen.why[0] && vfront_now_us() < end);
+	if (!c->why[0])
+		memcpy(c->why, seen.why, sizeof(c->why));
+	c->sum->csum_passed += d.csum_passed;
+	c->sum->csum_filled += d.csum_filled;
+	c->sum->tso_passed += d.tso_passed;
+	c->sum->tso_cut += d.tso_cut;
 }
 
 /* Return: is it as it has to be? */
@@ -242,12 +266,11 @@ static bool run_cell(struct rig *rig, unsigned int from, unsigned int row, unsig
 			 .from = senders[from],
 			 .to = receivers[to]};
 	struct rig_counts before;
-	struct rig_counts after;
 
 	rig_counts(rig, c.to, &before);
+	c.last = before;
 	all_frames(&c);
-	counts_since(&c, &before, &after);
-	check_counts(&c, &after);
+	compare_counts(&c, &before);
 	sum->frames += c.frames;
 	if (!c.why[0])
 		return true;

@@ -19,6 +19,7 @@
 #define SMALL       2048u
 #define SYNC_TYPE   0x88b5 /* for experiments (IEEE 802) */
 #define SYNC_LEN    60u
+#define RIG_TRIES   8
 #define OPTION_MAX  200u
 #define NIC_LONGEST 1518u /* an MTU of 1500, and a tag */
 
@@ -251,7 +252,7 @@ void rig_fill(struct rig *rig, enum rig_end end)
 	(void)vq_kick(&rx->vq, false);
 }
 
-uint64_t rig_sync(struct rig *rig, enum rig_end from, enum rig_end to)
+static void send_sync(struct rig *rig, enum rig_end from, enum rig_end to, uint64_t seq)
 {
 	static struct off_frame f;
 
@@ -261,9 +262,14 @@ uint64_t rig_sync(struct rig *rig, enum rig_end from, enum rig_end to)
 	memcpy(f.b, rig_mac(to), 6);
 	memcpy(f.b + 6, rig_mac(from), 6);
 	off_put(f.b + 12, SYNC_TYPE);
-	rig->seq++;
-	memcpy(f.b + 14, &rig->seq, sizeof(rig->seq));
+	memcpy(f.b + 14, &seq, sizeof(seq));
 	rig_send(rig, from, &f, &vshape_single);
+}
+
+uint64_t rig_sync(struct rig *rig, enum rig_end from, enum rig_end to)
+{
+	rig->honest = from;
+	send_sync(rig, from, to, ++rig->seq);
 	return rig->seq;
 }
 
@@ -275,22 +281,33 @@ static int is_sync(const uint8_t *b, uint32_t len, uint64_t seq)
 	return memcmp(b + 14, &seq, sizeof(seq)) == 0 ? 1 : -1;
 }
 
-/* The next frame of a port, in rig->frame. Return: is there one? */
+/*
+ * The next frame of a port, in rig->frame. Return: is there one?
+ * net_tap reads when a signal has told it to, and one that comes while another is being handled can
+ * get lost; then the frame waits for the next. So a tap that is silent is sent one more, which goes
+ * nowhere: it is for the port that it comes from.
+ */
 static bool next_frame(struct rig *rig, enum rig_end to)
 {
-	int ms = daemon_ms(RIG_MS);
+	struct vframe *frame = &rig->frame;
+	bool got = false;
 
-	if (to < RIG_GUESTS) {
-		bool got = vfront_recv(rig->guest[to], 0, &rig->frame, ms) == 0;
+	for (unsigned int i = 0; i < RIG_TRIES && !got; i++) {
+		int ms = daemon_ms(RIG_MS / RIG_TRIES);
 
-		if (got)
-			rig_fill(rig, to);
-		return got;
+		if (to < RIG_GUESTS) {
+			got = vfront_recv(rig->guest[to], 0, frame, ms) == 0;
+		} else {
+			memset(frame->hdr, 0, sizeof(frame->hdr));
+			frame->clean = true;
+			frame->len = nic_recv(rig->nic[to], frame->data, sizeof(frame->data), ms);
+			got = frame->len > 0;
+		}
+		if (!got && rig->honest >= RIG_GUESTS)
+			send_sync(rig, rig->honest, rig->honest, 0);
 	}
-	memset(rig->frame.hdr, 0, sizeof(rig->frame.hdr));
-	rig->frame.clean = true;
-	rig->frame.len = nic_recv(rig->nic[to], rig->frame.data, sizeof(rig->frame.data), ms);
-	return rig->frame.len > 0;
+	rig_fill(rig, to);
+	return got;
 }
 
 /* What no frame may do. Return: NULL = all is well. */

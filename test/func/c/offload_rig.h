@@ -79,8 +79,9 @@ struct rig {
 	struct daemon d;
 	struct vfront *guest[RIG_GUESTS]; /* NULL = not connected */
 	const struct rig_mode *mode;
-	int nic[RIG_ENDS]; /* sockets of the taps; of guests: -1 */
-	uint64_t seq;      /* of the next honest frame */
+	int nic[RIG_ENDS];   /* sockets of the taps; of guests: -1 */
+	uint64_t seq;        /* of the last honest frame */
+	enum rig_end honest; /* who sent it */
 	unsigned int filled;
 	bool no_refill;      /* receivers get no more buffers */
 	struct vframe frame; /* scratch */
