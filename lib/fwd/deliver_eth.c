@@ -80,13 +80,6 @@ static struct rte_mbuf *mbuf_fill(const struct fwd_worker *w, struct rte_mempool
 	return m;
 }
 
-/* Are @n left in the pool itself? The workers' caches do not count: adding them up takes a line
- * each. */
-static bool pool_has(const struct rte_mempool *pool, unsigned int n)
-{
-	return rte_mempool_get_ops(pool->ops_index)->get_count(pool) >= n;
-}
-
 static struct rte_mbuf *mbuf_for(struct fwd_worker *w, const struct dest *d, unsigned int frame,
 				 bool may_lend)
 {
@@ -142,7 +135,7 @@ static bool deliver_any(struct fwd_worker *w, struct dest *d, unsigned int i, bo
 void fwd_deliver_eth(struct fwd_worker *w, struct dest *d)
 {
 	uint32_t room = rte_pktmbuf_data_room_size(d->port->pool) - RTE_PKTMBUF_HEADROOM;
-	bool may_lend = fwd_from_nic(w) && pool_has(w->src->port->pool, LEND_MIN);
+	bool may_lend = fwd_from_nic(w) && mbuf_pool_has(w->src->port->pool, LEND_MIN);
 	uint32_t longest = RTE_MIN(d->link->max_frame, d->link->mtu_frame);
 	unsigned int k = 0;
 

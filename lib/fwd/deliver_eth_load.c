@@ -80,6 +80,9 @@ static bool deliver_cut(struct fwd_worker *w, struct dest *d, unsigned int i)
 
 	if (!cut_begin(c, &w->frames[i], w->segs, fwd_head(w, i), o))
 		return fwd_drop(w, d, i, STATS_TX_BAD_OFFLOAD);
+	// all or nothing, and something is left for the frames behind it
+	if (!mbuf_pool_has(d->port->pool, cut_count(c) + FWD_BURST))
+		return fwd_drop(w, d, i, STATS_TX_NO_MBUF);
 	while (cut_more(c)) {
 		enum stats_tx_drop reason = STATS_TX_NO_MBUF;
 

@@ -9,6 +9,8 @@
 #include "copy.h"
 #include "kernels.h"
 
+#include <stdbool.h>
+
 #define KEY_MASK 0xffffffffffffULL
 
 typedef uint8_t vec __attribute__((vector_size(FWD_VEC), aligned(1), may_alias));
@@ -49,8 +51,9 @@ static inline uint64_t header_begin(const uint8_t *hdr)
 	return *(const volatile u64 *)hdr; // at any alignment, once
 }
 
-static struct fwd_common snapshot(const struct fwd_private *to, const struct vring_chain *frames,
-				  const struct vring_seg *segs, unsigned int n)
+static inline __attribute__((always_inline)) struct fwd_common
+snapshot_all(const struct fwd_private *to, const struct vring_chain *frames,
+	     const struct vring_seg *segs, unsigned int n, bool headers)
 {
 	uint8_t(*snaps)[FWD_SNAP] = to->snaps;
 	uint32_t bytes = 0, shortest = UINT32_MAX, loads = 0;
@@ -69,7 +72,7 @@ static struct fwd_common snapshot(const struct fwd_private *to, const struct vri
 		}
 		key = *(const u64 *)snaps[i] & KEY_MASK; // mac_addr_key() in one load
 		to->keys[i] = key;
-		if (__builtin_expect(f->hdr != NULL, 1)) {
+		if (headers && __builtin_expect(f->hdr != NULL, 1)) {
 			uint64_t begin = header_begin(f->hdr);
 
 			// flags and gso_type
@@ -85,6 +88,13 @@ static struct fwd_common snapshot(const struct fwd_private *to, const struct vri
 	}
 	return (struct fwd_common){
 		.differ = differ, .bytes = bytes, .shortest = shortest, .loads = loads};
+}
+
+static struct fwd_common snapshot(const struct fwd_private *to, const struct vring_chain *frames,
+				  const struct vring_seg *segs, unsigned int n)
+{
+	return to->offloads != NULL ? snapshot_all(to, frames, segs, n, true)
+				    : snapshot_all(to, frames, segs, n, false);
 }
 
 /* Bytes behind the snapshot. Nothing in front of @src is read: what was judged stays as it was.

@@ -36,7 +36,8 @@ struct fwd_common {
 struct fwd_private {
 	uint8_t (*snaps)[FWD_SNAP];     /* first bytes */
 	uint64_t *keys;                 /* of their destinations */
-	struct vring_net_hdr *offloads; /* headers, of the frames in fwd_common.loads only */
+	struct vring_net_hdr *offloads; /* headers, of the frames in fwd_common.loads only; NULL: no
+					 * header is looked at */
 };
 
 struct fwd_kernels {

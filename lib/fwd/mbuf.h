@@ -8,6 +8,8 @@
 #include "copy.h"
 
 #include <rte_mbuf.h>
+#include <rte_mempool.h>
+#include <stdbool.h>
 
 #define MBUF_FRAME_MIN 60 /* without the checksum */
 
@@ -20,6 +22,13 @@ struct mbuf_room {
 /** mbuf_room_get() - A chain of mbufs of @len bytes. Return: false: the pool has no more. */
 bool mbuf_room_get(const struct fwd_kernels *kernels, struct rte_mempool *pool, uint32_t len,
 		   struct mbuf_room *r);
+
+/** mbuf_pool_has() - Are @n left in the pool itself? The workers' caches do not count: adding them up
+ *  takes a line each. */
+static inline bool mbuf_pool_has(const struct rte_mempool *pool, unsigned int n)
+{
+	return rte_mempool_get_ops(pool->ops_index)->get_count(pool) >= n;
+}
 
 /** mbuf_pad() - Bring a frame of @len bytes, fewer than MBUF_FRAME_MIN, to that length.
  *  Source: 802.3-2018, 4.2.3.3; and devices stop a queue for a shorter one. */

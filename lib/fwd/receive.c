@@ -112,7 +112,7 @@ static void receive_eth(struct fwd_worker *w)
 
 void fwd_receive(struct fwd_worker *w)
 {
-	const struct fwd_private to = {.snaps = w->snaps, .keys = w->keys, .offloads = w->offloads};
+	struct fwd_private to = {.snaps = w->snaps, .keys = w->keys};
 
 	w->dead = 0;
 	w->gone = 0;
@@ -125,6 +125,10 @@ void fwd_receive(struct fwd_worker *w)
 		receive_eth(w);
 	if (w->n == 0)
 		return;
+	// A header means nothing where no offload was negotiated, and DPDK's packed driver with
+	// AVX-512 leaves anything in it then.
+	if (w->src_ring != NULL && w->src_link->rx_offloads != 0)
+		to.offloads = w->offloads;
 	w->common = w->kernels->snapshot(&to, w->frames, w->segs, w->n);
 	if (unlikely(w->common.loads != 0))
 		loads_judge(w);
