@@ -76,8 +76,7 @@ static const char head[] =
 	"receiver |\n"
 	"| by the NIC | handed to the driver with the offload; right on the wire |\n"
 	"\n"
-	"The NIC is `net_tap`, whose driver computes TCP and UDP checksums, verifies them, and "
-	"segments.\n";
+	"The NIC is `net_tap`; \"NIC, none\" is the same with `offload=off`.\n";
 
 const char *doc_kind(unsigned int kind)
 {

@@ -288,33 +288,42 @@ static void test_2048_segments_and_one_more(void **state)
 	end();
 }
 
-/* Many small segments to a tap: it may drop what it has no room for, but the next frames pass. */
+/* 2,000 segments are more than a tap has mbufs for: then the first ones come. All else comes whole, or
+ * not at all where a segment is too long. */
+static void segments_to_a_nic(struct rig *rig, enum rig_end to, const struct off_spec *spec)
+{
+	struct off_caps caps = rig_takes(rig, to);
+	const char *bad;
+	char why[300];
+
+	off_build(spec, rig_mac(to), rig_mac(RIG_S_ALL), &rig->sent);
+	assert_int_equal(off_expect(&rig->sent, &caps, &rig->want), OFF_PASS);
+	bad = rig_exchange(rig, RIG_S_ALL, to, &rig->sent, &vshape_single);
+	if (rig->want.item[0].len > rig_longest(rig, to))
+		rig->want.n = 0;
+	if (spec->gso_size == 1 && rig->got.n > 0 && rig->got.n < rig->want.n)
+		rig->want.n = rig->got.n;
+	if (bad)
+		say(rig, to, "segments to a NIC", bad);
+	else if (!off_compare(&rig->want, &rig->got, why, sizeof(why)))
+		say(rig, to, "segments to a NIC", why);
+}
+
+/* Whatever becomes of them, the honest frame behind them passes. */
 static void test_many_segments_do_not_harm_a_nics_others(void **state)
 {
 	const uint16_t sizes[] = {1,    2,    10,   31,   32,   63,   64,   65,
 				  1436, 1437, 1448, 1460, 1461, 9000, 65535};
-	const enum rig_end tos[] = {RIG_ON, RIG_OFF};
 	struct rig *rig = *state;
 
 	rig_open(rig, RIG_S_ALL, &rig_modes[0], RIG_F_ALL);
-	for (unsigned int i = 0; i < 2 * N(sizes); i++) {
+	for (unsigned int i = 0; i < 4 * N(sizes); i++) {
 		struct off_spec spec = {.kind = OFF_TSO,
-					.gso_size = sizes[i / 2],
+					.gso_size = sizes[i / 4],
 					.payload = 2000,
-					.l3 = i % 4 < 2 ? OFF_V4 : OFF_V6};
-		enum rig_end to = tos[i % 2];
-		struct off_caps caps = rig_takes(rig, to);
-		const char *bad;
+					.l3 = i / 2 % 2 ? OFF_V6 : OFF_V4};
 
-		off_build(&spec, rig_mac(to), rig_mac(RIG_S_ALL), &rig->sent);
-		(void)off_expect(&rig->sent, &caps, &rig->want);
-		bad = rig_exchange(rig, RIG_S_ALL, to, &rig->sent, &vshape_single);
-		if (bad)
-			say(rig, to, "segments to a NIC", bad);
-		else if (rig->got.n > 0) // all that came is right: the first ones
-			rig->want.n = rig->got.n < rig->want.n ? rig->got.n : rig->want.n;
-		if (!bad && rig->got.n > 0)
-			judge(rig, to, NULL, false, "segments to a NIC");
+		segments_to_a_nic(rig, i % 2 ? RIG_OFF : RIG_ON, &spec);
 	}
 	end();
 }
