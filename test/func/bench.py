@@ -9,8 +9,10 @@ import pathlib
 import re
 import sys
 
+from harness import Switch
 from proc import SLOW, Child, Failed, Skip, check, equal, run
 from runner import main
+from testpmd import Testpmd
 
 TOP, BUILD = (pathlib.Path(arg).resolve() for arg in sys.argv[1:3])
 BENCH = TOP / "scripts" / "bench"
@@ -65,7 +67,7 @@ def listed():
 def it_lists_its_cases(_case):
     names = listed()
     equal(len(names), len(set(names)), "names, each once")
-    for name in ("split", "packed", "guests64", "by-size", "stages"):
+    for name in ("split", "packed", "tso", "csum-fill", "guests64", "by-size", "stages"):
         check(name in names, f"{name} is not listed: {names}")
 
 
@@ -139,7 +141,82 @@ def frames_that_are_damaged_make_it_fail(case):
     check(re.search(r"^split: vswitchd: not measured: 7 frames", out, re.M), out)
 
 
+def load(paths, *args):
+    """(status, what its window had, errors) of test/perf/load."""
+    status, out, err, _ = run([BUILD / "test" / "perf" / "load", "--settle", 0.05, "--window", 0.1,
+                               *args, *paths], 20)
+    lines = [json.loads(line) for line in out.splitlines()]
+    return status, next((line for line in lines if "window" in line), None), err
+
+
+# Options of the load, and how many of the frames that come have a checksum to be finished: all of
+# them or none.
+TCP = (
+    (["--tcp", "tso"], True),
+    (["--tcp", "tso", "--chain", "pages", "--buffer", "4096"], True),
+    (["--tcp", "tso", "--chain", "pages", "--packed"], True),
+    (["--tcp", "tso", "--takes", "csum"], True),
+    (["--tcp", "tso", "--takes", "none", "--frame", "20000"], False),
+    (["--tcp", "csum"], True),
+    (["--tcp", "csum", "--takes", "none", "--chain", "pages"], False),
+    (["--tcp", "done", "--takes", "none"], False),
+)
+
+
+def tcp_arrives_as_its_receivers_take_it(case):
+    paths = [case.path(f"{name}.sock") for name in "ab"]
+    options = [word for i, path in enumerate(paths)
+               for word in ("--vhost", f"{path},queues=1,mac=02:00:0{i}:00:00:00")]
+    switch = case.keep(Switch(case.dir, options, idle="poll"))  # the load kicks nobody
+    switch.ready()
+    for args, unfinished in TCP:
+        status, found, err = load(paths, "--mergeable", *args)
+        equal((status, err), (0, ""), f"{args}: status and errors")
+        check(found["least"] > 0, f"{args}: a guest received nothing: {found}")
+        equal(found["strangers"], 0, f"{args}: frames that are not right: {found}")
+        equal(found["unfinished"], found["received"] if unfinished else 0,
+              f"{args}: frames with an unfinished checksum: {found}")
+    switch.stop()
+
+
+def segments_that_lost_what_they_are_make_strangers(case):
+    """As from net_vhost, which hands a segment on without saying that it is one."""
+    paths = [case.path(f"{name}.sock") for name in "ab"]
+    testpmd = case.keep(Testpmd([f"net_vhost{i},iface={path},tso=1"
+                                 for i, path in enumerate(paths)], ["--forward-mode=io"]))
+    testpmd.ready()
+    testpmd.cmd("start")
+    status, found, err = load(paths, "--mergeable", "--tcp", "tso")
+    equal((status, err), (0, ""), "status and errors")
+    check(found["received"] > 0 and found["strangers"] >= found["received"], f"found: {found}")
+
+
+def the_load_refuses_what_makes_no_sense(_case):
+    for args, words in ((["--tcp", "udp"], "one of: tso csum done"), (["--takes", "csum"], "--tcp"),
+                        (["--tcp", "tso"], "--mergeable"), (["--chain", "pages"], "--tcp only"),
+                        (["--tcp", "csum", "--chain", "two"], "one or pages"),
+                        (["--tcp", "csum", "--frame", "66000"], "65549"),
+                        (["--tcp", "csum", "--lone", "1"], "--lone")):
+        status, found, err = load(["x", "y"], *args)
+        equal((status, found), (2, None), f"{args}: status and output")
+        check(words in err, f"{args}: {err}")
+
+
+def the_floor_has_frames_of_many_buffers(_case):
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Skip("one CPU")
+    for copies in (1, 2):
+        status, out, err, _ = run([BUILD / "test" / "perf" / "floor", "--frame", 65226, "--ring",
+                                   16, "--copies", copies, "--seconds", 0.1], 10)
+        equal((status, err), (0, ""), "status and errors")
+        found = json.loads(out)
+        equal(found["copies"], copies, "copies")
+        check(found["received"] > 0 and found["cycles"] > 0, out)
+
+
 if __name__ == "__main__":
     main(it_lists_its_cases, it_names_the_nearest_of_an_unknown_case,
          it_refuses_what_makes_no_sense, it_measures_and_writes_a_file,
-         frames_that_are_damaged_make_it_fail)
+         frames_that_are_damaged_make_it_fail, tcp_arrives_as_its_receivers_take_it,
+         segments_that_lost_what_they_are_make_strangers, the_load_refuses_what_makes_no_sense,
+         the_floor_has_frames_of_many_buffers)

@@ -38,6 +38,7 @@ struct totals {
 	uint64_t rx_bytes;
 	uint64_t completed;
 	uint64_t strangers;
+	uint64_t unfinished;
 };
 
 static void usage(FILE *to)
@@ -52,7 +53,15 @@ static void usage(FILE *to)
 	      "  --stations N       destination addresses behind each guest (1)\n"
 	      "  --packed           packed rings\n"
 	      "  --mergeable        mergeable receive buffers\n"
-	      "  --chain one|two|indirect\n"
+	      "  --chain one|two|indirect|pages\n"
+	      "  --tcp tso|csum|done  TCP over IPv4: segments of 64 KiB to be cut, frames of 1514 "
+	      "bytes with\n"
+	      "                     a checksum to be finished, frames that need nothing; --chain "
+	      "one or pages\n"
+	      "  --takes tso|csum|none  what guests negotiated to take as it is (tso)\n"
+	      "  --mss BYTES        of payload in a frame that was cut (1448)\n"
+	      "  --buffer BYTES     of a receive buffer (2048)\n"
+	      "  --listen           on the sockets, the switch connects\n"
 	      "  --null             one guest, whose peer is no guest: count both ways\n"
 	      "  --settle S         before the window (0.3)\n"
 	      "  --window S         in which frames are counted (1)\n"
@@ -72,16 +81,38 @@ static double number(const char *text)
 	return value;
 }
 
-static enum vload_shape shape(const char *text)
+/* Which of @words @text is. They are separated by blanks. */
+static unsigned int word(const char *option, const char *text, const char *words)
 {
-	if (strcmp(text, "one") == 0)
-		return VLOAD_ONE;
-	if (strcmp(text, "two") == 0)
-		return VLOAD_TWO;
-	if (strcmp(text, "indirect") == 0)
-		return VLOAD_INDIRECT;
-	fprintf(stderr, "load: --chain %s: it is one, two or indirect\n", text);
+	size_t n = strlen(text);
+	unsigned int which = 0;
+
+	for (const char *at = words; *at != '\0'; which++) {
+		size_t len = strcspn(at, " ");
+
+		if (len == n && strncmp(at, text, n) == 0)
+			return which;
+		at += len + (at[len] == ' ');
+	}
+	fprintf(stderr, "load: --%s %s: it is one of: %s\n", option, text, words);
 	exit(2);
+}
+
+static const char *refuse_tcp(const struct vload_params *p)
+{
+	if (p->tcp == VLOAD_TCP_NONE)
+		return p->shape == VLOAD_PAGES || p->takes != 0 || p->mss != 0 || p->buffer != 0
+			       ? "--chain pages, --takes, --mss and --buffer: with --tcp only"
+			       : NULL;
+	if (p->shape == VLOAD_TWO || p->shape == VLOAD_INDIRECT || p->stations > 1)
+		return "--tcp: chains are one or pages, and stations one";
+	if (p->frame != 0 && (p->frame < 80 || p->frame > 65549))
+		return "--frame: 80 to 65549 bytes of TCP";
+	if (p->mss > 65000 || (p->buffer != 0 && (p->buffer < 128 || p->buffer > 70000)))
+		return "--mss: 1 to 65000 bytes; --buffer: 128 to 70000";
+	if (!p->mergeable && (p->tcp == VLOAD_TCP_TSO || p->buffer != 0))
+		return "--tcp tso, --buffer: with --mergeable";
+	return NULL;
 }
 
 /* What makes no sense. @more: there are more sockets than we take. */
@@ -96,8 +127,13 @@ static void refuse(const struct options *o, bool more)
 		why = "--null --lone: nobody sends a lone frame back; leave one away";
 	else if (ring > 32768 || (!o->guest.packed && (ring & (ring - 1)) != 0))
 		why = "--ring: at most 32768, and a power of two unless --packed";
-	else if (o->guest.frame != 0 && (o->guest.frame < 60 || o->guest.frame > 9000))
+	else if (o->guest.tcp == 0 && o->guest.frame != 0 &&
+		 (o->guest.frame < 60 || o->guest.frame > 9000))
 		why = "--frame: 60 to 9000 bytes";
+	else
+		why = refuse_tcp(&o->guest);
+	if (why == NULL && o->guest.tcp != 0 && (o->null_port || o->lone > 0))
+		why = "--tcp: not with --null or --lone";
 	if (why != NULL) {
 		fprintf(stderr, "load: %s; see load --help\n", why);
 		exit(2);
@@ -109,9 +145,10 @@ static void parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = {
 		{"frame", 1, NULL, 'f'},    {"ring", 1, NULL, 'r'},   {"flight", 1, NULL, 'F'},
 		{"stations", 1, NULL, 's'}, {"packed", 0, NULL, 'p'}, {"mergeable", 0, NULL, 'm'},
-		{"chain", 1, NULL, 'c'},    {"null", 0, NULL, 'n'},   {"settle", 1, NULL, 'S'},
-		{"window", 1, NULL, 'w'},   {"lone", 1, NULL, 'l'},   {"help", 0, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"chain", 1, NULL, 'c'},    {"null", 0, NULL, 'n'},   {"listen", 0, NULL, 'L'},
+		{"settle", 1, NULL, 'S'},   {"window", 1, NULL, 'w'}, {"lone", 1, NULL, 'l'},
+		{"help", 0, NULL, 'h'},     {"tcp", 1, NULL, 't'},    {"takes", 1, NULL, 'T'},
+		{"mss", 1, NULL, 'M'},      {"buffer", 1, NULL, 'b'}, {NULL, 0, NULL, 0},
 	};
 	int c;
 
@@ -136,7 +173,22 @@ static void parse(int argc, char **argv, struct options *o)
 			o->guest.mergeable = true;
 			break;
 		case 'c':
-			o->guest.shape = shape(optarg);
+			o->guest.shape = word("chain", optarg, "one two indirect pages");
+			break;
+		case 't':
+			o->guest.tcp = 1 + word("tcp", optarg, "tso csum done");
+			break;
+		case 'T':
+			o->guest.takes = word("takes", optarg, "tso csum none");
+			break;
+		case 'M':
+			o->guest.mss = (uint32_t)number(optarg);
+			break;
+		case 'b':
+			o->guest.buffer = (uint32_t)number(optarg);
+			break;
+		case 'L':
+			o->guest.listen = true;
 			break;
 		case 'n':
 			o->null_port = true;
@@ -172,6 +224,7 @@ static struct totals count(struct vload **v, unsigned int n)
 		t.rx_bytes += v[i]->rx_bytes;
 		t.completed += v[i]->completed;
 		t.strangers += v[i]->strangers;
+		t.unfinished += v[i]->unfinished;
 	}
 	return t;
 }
@@ -221,9 +274,11 @@ static void load(const struct options *o, struct vload **v, double hz)
 		least = v[i]->received - before[i] < least ? v[i]->received - before[i] : least;
 	// what net_null sends is for nobody
 	printf("{\"window\": true, \"seconds\": %.6f, \"received\": %lu, \"bytes\": %lu, "
-	       "\"completed\": %lu, \"least\": %lu, \"strangers\": %lu, \"waited\": %.4f}\n",
+	       "\"completed\": %lu, \"least\": %lu, \"strangers\": %lu, \"unfinished\": %lu, "
+	       "\"waited\": %.4f}\n",
 	       seconds, b.received - a.received, b.rx_bytes - a.rx_bytes, b.completed - a.completed,
-	       least, o->null_port ? 0 : b.strangers, (double)waited / hz / seconds);
+	       least, o->null_port ? 0 : b.strangers, b.unfinished - a.unfinished,
+	       (double)waited / hz / seconds);
 	fflush(stdout);
 	// the switch is asked for its counters meanwhile
 	(void)play(v, o->n, (uint64_t)(0.2 * hz));

@@ -6,17 +6,18 @@
 
 #include "vload.h"
 
+#include "vload_ring.h"
+#include "vload_tcp.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define HDR_LEN  12u
-#define LINE     64u
-#define BATCH    64u     /* frames a call, each way */
-#define TYPE     0xb588u /* 88-B5: local experiments (IEEE 802) */
-#define RX_BYTES 2048u   /* of a receive buffer: what drivers post for frames of up to 1518 bytes */
-#define inlined  static inline __attribute__((always_inline))
+#define TYPE      0xb588u /* 88-B5: local experiments (IEEE 802) */
+#define RX_BYTES  2048u /* of a receive buffer: what drivers post for frames of up to 1518 bytes */
+#define LISTEN_MS 10000 /* switches try once a second */
+#define SEGMENTS  16u   /* of TCP under way: half of what a ring of 1024 such buffers takes */
 
 /* Buffers are an odd number of lines apart, else the lines in use fall into few sets of the caches.
  * */
@@ -50,105 +51,6 @@ double vload_tsc_hz(void)
 inlined uint32_t hdr_at(enum vload_shape shape)
 {
 	return shape == VLOAD_ONE ? LINE - HDR_LEN : 0;
-}
-
-inlined void publish(struct vload_ring *r)
-{
-	__atomic_store_n(&r->q->avail->idx, r->avail, __ATOMIC_RELEASE);
-}
-
-/* Packed descriptor @ahead of the next one to be made available. */
-inlined void packed_write(struct vload_ring *r, unsigned int ahead, uint64_t gpa, uint32_t len,
-			  uint16_t id, uint16_t flags)
-{
-	unsigned int at = r->avail + ahead;
-	bool wrap = r->avail_wrap;
-	struct vq_pdesc *d;
-
-	if (at >= r->size) {
-		at -= r->size;
-		wrap = !wrap;
-	}
-	d = &r->q->pdesc[at];
-	flags |= wrap ? VQ_F_AVAIL : VQ_F_USED;
-	d->addr = gpa;
-	d->len = len;
-	d->id = id;
-	__atomic_store_n(&d->flags, flags, __ATOMIC_RELEASE);
-}
-
-inlined void packed_step(struct vload_ring *r, unsigned int n)
-{
-	r->avail = (uint16_t)(r->avail + n);
-	if (r->avail >= r->size) {
-		r->avail = (uint16_t)(r->avail - r->size);
-		r->avail_wrap = !r->avail_wrap;
-	}
-}
-
-inlined void put(struct vload_ring *r, bool packed, uint64_t gpa, uint32_t len, uint16_t id,
-		 uint16_t flags)
-{
-	if (packed) {
-		packed_write(r, 0, gpa, len, id, flags);
-		packed_step(r, 1);
-		return;
-	}
-	r->q->desc[id] = (struct vq_desc){.addr = gpa, .len = len, .flags = flags};
-	r->q->avail->ring[r->avail++ & (r->size - 1)] = id;
-}
-
-/* The next buffer that the device gave back; its length is read, as a driver has to. */
-inlined bool take(struct vload_ring *r, bool packed, uint16_t end, uint16_t *id, uint32_t *len,
-		  unsigned int slots)
-{
-	if (packed) {
-		const struct vq_pdesc *d = &r->q->pdesc[r->used];
-		uint16_t flags = __atomic_load_n(&d->flags, __ATOMIC_ACQUIRE);
-		bool used = flags & VQ_F_USED;
-
-		if (used != (bool)(flags & VQ_F_AVAIL) || used != r->used_wrap)
-			return false;
-		*id = d->id;
-		*len = d->len;
-		r->used = (uint16_t)(r->used + slots);
-		if (r->used >= r->size) {
-			r->used = (uint16_t)(r->used - r->size);
-			r->used_wrap = !r->used_wrap;
-		}
-		return true;
-	}
-	if (r->used == end)
-		return false;
-	*id = (uint16_t)r->q->used->ring[r->used & (r->size - 1)].id;
-	*len = r->q->used->ring[r->used & (r->size - 1)].len;
-	r->used++;
-	return true;
-}
-
-/* The buffer that comes back AHEAD entries later: have its lines come, to be written or read. The
- * entry may be an old one; that costs a line, no more. */
-#define AHEAD 8u
-
-inlined const uint8_t *coming(const struct vload_ring *r, bool packed, unsigned int per_buf)
-{
-	unsigned int at = r->used + AHEAD, id;
-
-	if (packed)
-		id = r->q->pdesc[at < r->size ? at : at - r->size].id;
-	else
-		id = r->q->used->ring[at & (r->size - 1u)].id;
-	return r->bufs + (size_t)(id / per_buf) * r->stride;
-}
-
-inlined void prefetch_write(const uint8_t *p)
-{
-	__asm__ volatile("prefetchw (%0)" : : "r"(p));
-}
-
-inlined uint16_t used_end(const struct vload_ring *r, bool packed)
-{
-	return packed ? 0 : __atomic_load_n(&r->q->used->idx, __ATOMIC_ACQUIRE);
 }
 
 inlined void write_headers(struct vload *v, uint8_t *hdr, uint8_t *frame)
@@ -201,6 +103,7 @@ inlined void send_frame(struct vload *v, uint16_t id, bool packed, enum vload_sh
 						  .next = (uint16_t)(id + 1)};
 		r->q->avail->ring[r->avail++ & (r->size - 1)] = id;
 		break;
+	case VLOAD_PAGES: // TCP only: vload_tcp.c
 	case VLOAD_INDIRECT:
 		table = &r->tables[2 * id];
 		table[0] = (struct vq_desc){
@@ -291,11 +194,15 @@ inlined unsigned int receive_batch(struct vload *v, bool packed)
 
 unsigned int vload_receive(struct vload *v)
 {
+	if (v->tcp != NULL)
+		return vload_tcp_receive(v);
 	return v->p.packed ? receive_batch(v, true) : receive_batch(v, false);
 }
 
 static unsigned int send_any(struct vload *v)
 {
+	if (v->tcp != NULL)
+		return vload_tcp_send(v, false);
 	if (v->p.packed)
 		return v->p.shape == VLOAD_ONE   ? send_batch(v, true, VLOAD_ONE)
 		       : v->p.shape == VLOAD_TWO ? send_batch(v, true, VLOAD_TWO)
@@ -360,24 +267,33 @@ void vload_begin(struct vload *v)
 {
 	unsigned int step = !v->p.packed && v->p.shape == VLOAD_TWO ? 2 : 1;
 
+	if (v->tcp != NULL) {
+		(void)vload_tcp_send(v, true);
+		return;
+	}
 	for (unsigned int i = 0; i < v->tx.n && i < v->p.flight; i++)
 		send_frame(v, (uint16_t)(i * step), v->p.packed, v->p.shape);
 	if (!v->p.packed)
 		publish(&v->tx);
 }
 
-static size_t extra_bytes(const struct vload_params *p)
+static bool is_indirect(enum vload_shape shape)
 {
-	size_t buffers = (size_t)p->ring * (stride_for(LINE + p->frame) + stride_for(RX_BYTES));
-
-	return buffers + (size_t)p->ring * 2 * sizeof(struct vq_desc) + 4 * 4096;
+	return shape == VLOAD_INDIRECT || shape == VLOAD_PAGES;
 }
 
-static int ring_init(struct vload *v, struct vload_ring *r, struct vq *q, uint32_t bytes)
+static size_t extra_bytes(const struct vload_params *p)
 {
-	r->q = q;
+	size_t sent = p->tcp ? p->flight : p->ring, entries = p->tcp ? VLOAD_TCP_PIECES : 2;
+	size_t buffers = sent * stride_for(LINE + p->frame) + p->ring * stride_for(p->buffer);
+
+	return buffers + sent * entries * sizeof(struct vq_desc) + 4 * 4096;
+}
+
+static int ring_init(struct vload *v, struct vload_ring *r, uint16_t n, uint32_t bytes)
+{
 	r->size = (uint16_t)v->p.ring;
-	r->n = r->size;
+	r->n = n;
 	r->avail_wrap = r->used_wrap = true;
 	r->stride = stride_for(bytes);
 	r->len = bytes;
@@ -404,21 +320,32 @@ static void bodies_fill(struct vload *v)
 static int rings_init(struct vload *v)
 {
 	struct vmem *mem = &v->f->mem;
-	int ret = ring_init(v, &v->rx, &vfront_rx(v->f, 0)->vq, RX_BYTES);
+	uint16_t ring = (uint16_t)v->p.ring;
+	int ret = ring_init(v, &v->rx, ring, v->p.buffer);
 
 	if (ret == 0)
-		ret = ring_init(v, &v->tx, &vfront_tx(v->f, 0)->vq, LINE + v->p.frame);
+		ret = ring_init(v, &v->tx, v->p.tcp ? (uint16_t)v->p.flight : ring,
+				LINE + v->p.frame);
 	if (ret != 0)
 		return ret;
+	v->rx.q = &vfront_rx(v->f, 0)->vq;
+	v->tx.q = &vfront_tx(v->f, 0)->vq;
 	if (v->p.shape == VLOAD_TWO)
 		v->tx.n /= 2;
-	if (v->p.shape == VLOAD_INDIRECT) {
-		v->tx.tables = vmem_alloc(mem, 0, (size_t)v->tx.n * 2 * sizeof(struct vq_desc), 64);
+	if (is_indirect(v->p.shape)) {
+		size_t entries = v->p.tcp ? VLOAD_TCP_PIECES : 2;
+
+		v->tx.tables = vmem_alloc(mem, 0, v->tx.n * entries * sizeof(struct vq_desc), 64);
 		if (v->tx.tables == NULL)
 			return -ENOMEM;
 		v->tx.tables_gpa = vmem_gpa(mem, v->tx.tables);
 	}
-	bodies_fill(v);
+	if (v->p.tcp)
+		ret = vload_tcp_init(v);
+	else
+		bodies_fill(v);
+	if (ret != 0)
+		return ret;
 	for (unsigned int i = 0; i < v->rx.n; i++)
 		put(&v->rx, v->p.packed, v->rx.gpa + (uint64_t)i * v->rx.stride, v->rx.len,
 		    (uint16_t)i, VQ_F_WRITE);
@@ -441,6 +368,18 @@ static int start(struct vload *v)
 	return ret;
 }
 
+static void set_defaults(struct vload_params *p)
+{
+	bool tso = p->tcp == VLOAD_TCP_TSO;
+
+	p->ring = p->ring ? p->ring : 1024;
+	p->frame = p->frame ? p->frame : tso ? VLOAD_TCP_FRAME : p->tcp ? 1514 : 64;
+	p->flight = p->flight ? p->flight : tso ? SEGMENTS : p->ring;
+	p->flight = p->flight < p->ring ? p->flight : p->ring;
+	p->mss = p->mss ? p->mss : 1448;
+	p->buffer = p->buffer ? p->buffer : RX_BYTES;
+}
+
 int vload_open(const struct vload_params *params, struct vload **out)
 {
 	struct vload *v = calloc(1, sizeof(*v));
@@ -450,19 +389,20 @@ int vload_open(const struct vload_params *params, struct vload **out)
 	if (v == NULL)
 		return -ENOMEM;
 	v->p = *params;
-	v->p.ring = v->p.ring ? v->p.ring : 1024;
-	v->p.frame = v->p.frame ? v->p.frame : 64;
-	v->p.flight = v->p.flight ? v->p.flight : v->p.ring;
+	set_defaults(&v->p);
 	v->src = address(v->p.guest);
 	v->dst = address(v->p.peer);
 	fp.features = (v->p.packed ? VFRONT_F_PACKED : VFRONT_F_SPLIT) |
 		      (v->p.mergeable ? GATE_F_MRG_RXBUF : 0) |
-		      (v->p.shape == VLOAD_INDIRECT ? GATE_F_INDIRECT_DESC : 0);
+		      (is_indirect(v->p.shape) ? GATE_F_INDIRECT_DESC : 0) |
+		      (v->p.tcp ? vload_tcp_features(&v->p) : 0);
 	fp.rx_size = fp.tx_size = (uint16_t)v->p.ring;
 	fp.n_slots = 1;
-	fp.indirect_max = v->p.shape == VLOAD_INDIRECT ? 2 : 0;
+	fp.indirect_max = is_indirect(v->p.shape) ? 2 : 0;
 	fp.extra_bytes = extra_bytes(&v->p);
 	fp.hugetlb = true;
+	fp.listen = v->p.listen;
+	fp.timeout_ms = v->p.listen ? LISTEN_MS : 0;
 	ret = vfront_open(&fp, &v->f);
 	if (ret == -ENOMEM) { // no huge pages (left)
 		fp.hugetlb = false;
@@ -485,5 +425,6 @@ void vload_close(struct vload *v)
 	if (v == NULL)
 		return;
 	vfront_close(v->f, true);
+	vload_tcp_fini(v->tcp);
 	free(v);
 }

@@ -22,20 +22,43 @@ enum vload_shape {
 	VLOAD_ONE,      /* header and frame in one descriptor */
 	VLOAD_TWO,      /* a descriptor each */
 	VLOAD_INDIRECT, /* the same two in an indirect table */
+	VLOAD_PAGES,    /* TCP: the headers and up to 17 pages in an indirect table */
+};
+
+/* What is sent instead of frames of a type that nobody knows: see vload_tcp.h. */
+enum vload_tcp_kind {
+	VLOAD_TCP_NONE,
+	VLOAD_TCP_TSO,  /* segments to be cut, of 64 KiB */
+	VLOAD_TCP_CSUM, /* frames with a checksum to be finished */
+	VLOAD_TCP_DONE, /* frames that need nothing */
+};
+
+/* What all guests have negotiated to take: their checksums unfinished, their segments not cut. */
+enum vload_takes {
+	VLOAD_TAKES_TSO, /* both */
+	VLOAD_TAKES_CSUM,
+	VLOAD_TAKES_NONE,
 };
 
 /* 0 means the default everywhere. */
 struct vload_params {
 	const char *path;
+	bool listen;           /* the switch connects, within 10 s */
 	unsigned int guest;    /* number of this guest */
 	unsigned int peer;     /* number of the guest that it sends to */
 	unsigned int stations; /* addresses behind the peer that it sends to in turn; default 1 */
 	uint32_t ring;         /* default 1024 */
-	uint32_t flight;       /* frames it has posted at most; default as many as the ring holds */
-	uint32_t frame;        /* bytes; default 64 */
+	uint32_t flight;       /* frames it has posted at most; default as many as the ring holds,
+				* and 16 of TCP segments */
+	uint32_t frame;        /* bytes; default 64; of TCP 1514, and VLOAD_TCP_FRAME of segments */
 	bool packed;
 	bool mergeable;
 	enum vload_shape shape; /* of what it sends */
+	/* and of these TCP only; with it, shape is VLOAD_ONE or VLOAD_PAGES, stations 1 */
+	enum vload_tcp_kind tcp;
+	enum vload_takes takes;
+	uint32_t mss;    /* bytes of payload a frame on the wire; default 1448 */
+	uint32_t buffer; /* bytes of a receive buffer, header included; default 2048 */
 };
 
 struct vload_ring {
@@ -68,6 +91,8 @@ struct vload {
 	uint64_t strangers; /* received frames that are not for this guest, or damaged: both headers
 			     * of each are looked at, and the end of one frame a batch */
 	uint64_t tail;      /* the last bytes of every frame */
+	struct vload_tcp *tcp; /* NULL without */
+	uint64_t unfinished;   /* received TCP frames that left their checksum to the guest */
 };
 
 /** vload_open() - Connect and start. Nothing is sent. Return: as vfront_open(). */

@@ -25,8 +25,10 @@ STYLES = {
     OURS: ("#0060a8", 7, OURS),
     "own": ("#8cc4ee", 6, "vswitchd baseline"),
     "testpmd-io": ("#e69f00", 5, "testpmd io"),
+    "testpmd-2k": ("#f0d080", 4, "testpmd io, 2 KiB mbufs"),
     "testpmd-mac": ("#009e73", 13, "testpmd mac"),
     "ovs": ("#8a9099", 9, "Open vSwitch"),
+    "ovs-tso": ("#5c636b", 8, "Open vSwitch, userspace TSO"),
 }
 INK, FAINT, ALARM = "#222222", "#666666", "#b00020"
 MPPS = "million frames per second"
@@ -210,10 +212,13 @@ def bar_chart(title, below, unit, rows):
     return chart.finish()
 
 
-def draw_cases(run, key, title, unit, more):
-    """What the cases have under @key: "results", or "ratios" with what these are to be."""
+def draw_cases(run, key, title, unit, more, which="Mpps"):
+    """What the cases have under @key: "results" of those that are measured in @which, or "ratios"
+    of all with what these are to be."""
     rows = []
     for case in map(mapping, listing(mapping(run).get("cases"))):
+        if key == "results" and case.get("unit", "Mpps") != which:
+            continue
         found, bars = mapping(case, key), {}
         if (key, case.get("name")) == ("results", "lone"):
             continue  # it has times, not rates
@@ -322,6 +327,8 @@ def draw_latency(run):
 
 CHARTS = {
     "cases": (draw_cases, "results", "Forwarding rate by case", MPPS, "median, lowest to highest"),
+    "tcp": (draw_cases, "results", "TCP between two guests by case", "Gbit/s of payload",
+            "median, lowest to highest", "Gbit/s"),
     "ratios": (draw_cases, "ratios", "vswitchd against each peer", "times the peer", "medians"),
     "rate-by-size": (draw_series, "by-size", "Forwarding rate by frame size", "frame bytes", True),
     "cycles-by-stage": (draw_stages,),

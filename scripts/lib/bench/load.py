@@ -7,7 +7,7 @@ import contextlib
 import json
 import time
 
-from cases import GUEST_MAC
+from cases import GUEST_MAC, TCP_HEADS
 from proc import Child, check
 from switches import COUNTS_EARLY_S
 from testpmd import Testpmd, virtio_user
@@ -20,7 +20,8 @@ _SETTLE_S = 0.5
 
 def window(rig, switch):
     """Load @switch for a window: {"mpps", "cycles", "dropped", "waited"}. dropped: frames that
-    the switch did not send on; waited: share of the window that the load had nothing to do."""
+    the switch did not send on; waited: share of the window that the load had nothing to do.
+    Of TCP "gbps" as well, of payload, and cycles a byte of it."""
     if switch.setting.virtio_user:
         return _virtio_user(rig, switch)
     return _by_guests(rig, switch)
@@ -28,7 +29,7 @@ def window(rig, switch):
 
 def _start(rig, switch, args):
     argv = ["taskset", "-c", rig.cpus[0], rig.program("load"), *args, *switch.setting.load_args(),
-            *switch.paths]
+            *["--listen"] * switch.connects, *switch.paths]
     return Child(argv, "load")
 
 
@@ -53,7 +54,7 @@ def _by_guests(rig, switch):
 def _result(switch, found, cycles, dropped):
     setting = switch.setting
     check(found["least"] > 0, "a guest received nothing at all")
-    check(found["bytes"] == found["received"] * setting.frame,
+    check(setting.tcp or found["bytes"] == found["received"] * setting.frame,
           f"{found['received']} frames of {setting.frame} bytes came as {found['bytes']} bytes")
     rewrites = getattr(switch, "mode", None) == "mac"
     check(rewrites or found["strangers"] == 0, f"{found['strangers']} frames came damaged, or to a"
@@ -62,7 +63,12 @@ def _result(switch, found, cycles, dropped):
         # What was taken from the guest counts as a rate only if it was really sent.
         switch.check_null_sent()
     frames = found["received"] + (found["completed"] if setting.null else 0)
-    return {"mpps": frames / found["seconds"] / 1e6, "cycles": cycles, "dropped": dropped,
+    more = {}
+    if setting.tcp:
+        payload = found["bytes"] - found["received"] * TCP_HEADS
+        more = {"gbps": 8 * payload / found["seconds"] / 1e9, "unfinished": found["unfinished"]}
+        cycles = cycles and cycles / setting.payload()
+    return {**more, "mpps": frames / found["seconds"] / 1e6, "cycles": cycles, "dropped": dropped,
             "waited": found["waited"], "strangers": 0 if rewrites else found["strangers"]}
 
 

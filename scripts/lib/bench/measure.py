@@ -52,7 +52,7 @@ class Bench:
     def run(self, kind, setting, what, **more):
         """One run, as load.window() or load.lone() return it, again while it is disturbed; with
         {"repeats", "disturbed", "settings"}."""
-        if kind == "ovs" and self._ovs_missing:
+        if kind.startswith("ovs") and self._ovs_missing:
             raise self._ovs_missing
         try:
             for repeats in range(REPEATS_MOST + 1):
@@ -62,7 +62,7 @@ class Bench:
                 self.say(f"{what}: {kind}: disturbed: {why}")
                 quiet.await_quiet(self.rig.cpus)
         except PeerMissing as missing:
-            self._ovs_missing = missing if kind == "ovs" else self._ovs_missing
+            self._ovs_missing = missing if kind.startswith("ovs") else self._ovs_missing
             raise
         if why:
             self.notes.append(f"{what}: {kind}: stayed disturbed: {why}")
@@ -96,14 +96,13 @@ class Bench:
             self.tsc_hz = switch.ask("worker.list")["tsc_hz"]
             with contextlib.suppress(Refused):  # an older build
                 self.vectors = switch.ask("worker.show", lcore=1).get("vectors")
-        if kind == "ovs" and self.ovs_version is None:
+        if kind.startswith("ovs") and self.ovs_version is None:
             self.ovs_version = switch.version()
 
 
 def floor(bench, setting):
     """{"frame", "ring", "cycles", "mpps", ...}: the least that a switch can cost."""
-    argv = [bench.rig.program("floor"), "--frame", setting.frame, "--ring", setting.ring,
-            "--seconds", bench.rig.window_s, "--cpus", ",".join(map(str, bench.rig.cpus))]
+    argv = [bench.rig.program("floor"), *setting.floor_args(), "--seconds", bench.rig.window_s, "--cpus", ",".join(map(str, bench.rig.cpus))]
     for repeats in range(REPEATS_MOST + 1):
         pings, watch = [bench.pingpong.measure()], quiet.Watch(bench.rig.cpus)
         status, out, err, _ = run(argv, 20 + bench.rig.window_s)
@@ -117,7 +116,7 @@ def floor(bench, setting):
         quiet.await_quiet(bench.rig.cpus)
     found = json.loads(out)
     return {**found, "mpps": found["received"] / found["seconds"] / 1e6, "repeats": repeats,
-            "disturbed": bool(why)}
+            "disturbed": bool(why), "rings": setting.ring}
 
 
 def measure_case(bench, case, kinds):
@@ -160,16 +159,19 @@ def summary(found, tsc_hz):
         result = {"mpps": [], "us": us, **_middle(us), "cycles": [], "cycles_median": None,
                   "waited": None, "dropped": sum(one["lost"] for one in found)}
     else:
-        mpps, cycles = ([one[key] for one in found] for key in ("mpps", "cycles"))
+        rate = "gbps" if "gbps" in found[0] else "mpps"
+        rates, cycles = ([one[key] for one in found] for key in (rate, "cycles"))
         waited = [one["waited"] for one in found]
-        result = {"mpps": mpps, **_middle(mpps), "cycles": cycles,
+        result = {"mpps": [one["mpps"] for one in found], rate: rates, **_middle(rates),
+                  "cycles": cycles,
                   "cycles_median": None if None in cycles else statistics.median(cycles),
                   "waited": None if None in waited else statistics.median(waited),
                   "dropped": sum(one["dropped"] for one in found),
                   "strangers": sum(one.get("strangers", 0) for one in found)}
         if tsc_hz and result["cycles_median"]:
             result["busy"] = statistics.median(
-                m * 1e6 * c / tsc_hz for m, c in zip(mpps, cycles))
+                r * (1e6 if rate == "mpps" else 1e9 / 8) * c / tsc_hz
+                for r, c in zip(rates, cycles))
     return {**result, "pingpong_ns": [one["pingpong_ns"] for one in found],
             "disturbed": sum(one["disturbed"] for one in found),
             "repeats": sum(one["repeats"] for one in found), "settings": found[0]["settings"]}

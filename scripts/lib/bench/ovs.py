@@ -18,6 +18,7 @@ import sys
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[3] / "test" / "func"))
 
+from cases import TAP_MAC  # noqa: E402
 from ovs_packages import (  # noqa: E402, F401
     SERVER, TOOLS, VSWITCHD, PeerMissing, last, unpacked)
 from proc import Child, Failed, check, run, wait_for  # noqa: E402
@@ -33,7 +34,8 @@ _END_SECONDS = 5
 
 @dataclasses.dataclass
 class Port:
-    kind: str          # "vhost": a guest, "null": a device that swallows frames and makes some
+    kind: str          # "vhost": a guest, "null": a device that swallows frames and makes some,
+                       # "local": the bridge's own, an interface in OVS's network namespace
     path: str = ""     # vhost: the socket, in the directory that Ovs is given or below it
 
 
@@ -44,20 +46,23 @@ class Ovs:
     Flows by in_port alone are looked up by port and Ethernet type, the "simple match", and do not
     come as far as the exact match cache.
     @ring: descriptors of a null port; those of a vhost port are the guest's
-    @flows: (destination address, index of the port that it is behind), instead of @pairs"""
+    @flows: (destination address, index of the port that it is behind), instead of @pairs
+    @tso: offer guests TSO and checksums, which it does not by default (userspace-tso-enable). It
+    can do so only where it is the one that connects, so that the guests have to listen."""
 
     name = "ovs"
 
     def __init__(self, directory, ports, pairs, main_cpu, poll_cpu, ring=1024,
-                 flows=None):
+                 flows=None, tso=False):
         self._dir = os.path.abspath(directory)
         self._state = os.path.join(self._dir, "ovs")
         self._db = f"unix:{self._state}/db.sock"
         self._ports, self._pairs = list(ports), list(pairs)
         # OVS names the socket of a vhost port as the port.
-        self._names = [os.path.basename(p.path) or f"null{i}" for i, p in enumerate(ports)]
+        self._names = [os.path.basename(p.path) or f"null{i}" for i, p in enumerate(ports)
+                       if p.kind != "local"]
         self._main_cpu, self._poll_cpu = main_cpu, poll_cpu
-        self._ring, self._flows = ring, flows
+        self._ring, self._flows, self._tso = ring, flows, tso
         self._daemons, self._made = [], []
 
     def start(self):
@@ -86,7 +91,7 @@ class Ovs:
         for them it still drops then, and counts it nowhere."""
         wait_for(lambda: not self._ask(
             "ovs-vsctl", f"--db={self._db}", "--bare", "--columns=name", "find", "Interface",
-            "type=dpdkvhostuser", "link_state!=up"), deadline, "ovs: all guests up")
+            f"type=dpdkvhostuser{'client' if self._tso else ''}", "link_state!=up"), deadline, "ovs: all guests up")
 
     def cycles(self):
         """{"busy": cycles, "frames": frames} of the PMD thread since its start, None without it.
@@ -131,14 +136,23 @@ class Ovs:
             number, error = self._ask("ovs-vsctl", f"--db={self._db}", "get", "Interface", name,
                                       "ofport", "error").splitlines()
             check(number == str(index + 1), f"ovs: port {name}: {error}\n{vswitchd.tail()}")
-        matches = ((f"in_port={a + 1}", b) for p in self._pairs for a, b in (p, p[::-1]))
+        matches = ((f"in_port={self._number(a)}", b)
+                   for p in self._pairs for a, b in (p, p[::-1]))
         if self._flows is not None:
             matches = ((f"dl_dst={mac}", port) for mac, port in self._flows)
         self._ask("ovs-ofctl", "add-flows", _BRIDGE, "-", stdin="".join(
-            f"priority=100,{match},actions=output:{to + 1}\n" for match, to in matches))
+            f"priority=100,{match},actions=output:{self._number(to)}\n" for match, to in matches))
         # Of the cache; it begins with 10,000 and would grow by 2,000 a second.
         self._appctl("upcall/set-flow-limit", _CACHED_FLOWS)
         self._await(vswitchd, self.cycles, f"a PMD thread on CPU {self._poll_cpu}")
+
+    def _number(self, index):
+        """Of a port, in OpenFlow."""
+        return "LOCAL" if self._ports[index].kind == "local" else index + 1
+
+    def interface(self):
+        """(name, process in whose network namespace it is) of the local port."""
+        return _BRIDGE, self._daemons[-1].proc.pid
 
     def _socket_dir(self):
         """Check the sockets' paths; return the setting for their directory."""
@@ -158,16 +172,20 @@ class Ovs:
         eal = f"--no-pci --in-memory --no-telemetry --file-prefix ovs{os.getpid()}"
         return {"dpdk-init": "true", "dpdk-extra": f'"{eal}"', "dpdk-socket-mem": _HUGEPAGES_MIB,
                 "pmd-cpu-mask": hex(1 << self._poll_cpu), "n-handler-threads": 1,
-                "n-revalidator-threads": 1}
+                "n-revalidator-threads": 1,
+                **({"userspace-tso-enable": "true"} if self._tso else {})}
 
     def _bridge(self):
         """Of ovs-vsctl: the bridge and its ports, numbered from 1 as they are in OpenFlow."""
         yield from ("--", "add-br", _BRIDGE, "--", "set", "Bridge", _BRIDGE,
-                    "datapath_type=netdev", "fail_mode=secure")
+                    "datapath_type=netdev", "fail_mode=secure", f"other_config:hwaddr={TAP_MAC}")
         for index, (name, port) in enumerate(zip(self._names, self._ports)):
             yield from ("--", "add-port", _BRIDGE, name, "--", "set", "Interface", name,
                         f"ofport_request={index + 1}")
-            if port.kind == "vhost":
+            if port.kind == "vhost" and self._tso:
+                yield from ("type=dpdkvhostuserclient",
+                            f"options:vhost-server-path={os.path.abspath(port.path)}")
+            elif port.kind == "vhost":
                 yield "type=dpdkvhostuser"
             else:
                 yield from ("type=dpdk", f'options:dpdk-devargs="net_null{index}"',

@@ -38,14 +38,11 @@ def compare(case, results, kind):
     which of them decides. Where the front-end limits, vswitchd's rate is not what it can do, and
     the cycles at full bursts tell it; "own" is no better known than the worse of the two."""
     ours, theirs = results["vswitchd"], results[kind]
-    if kind == "own":
-        _same(ours["settings"], theirs["settings"], _changed(case))
-    else:
-        _same(ours["settings"], theirs["settings"])
+    _same(ours["settings"], theirs["settings"], _changed(case, kind))
     if "us" in ours:
         rate = _by_round(ours, theirs, "us")
         return {"rate": rate, "cycles": None, "ratio": rate, "by": "rate"}
-    rate = _by_round(theirs, ours, "mpps")
+    rate = _by_round(theirs, ours, "gbps" if case.setting.tcp else "mpps")
     cycles = _by_round(ours, theirs, "cycles")
     by = "rate"
     if rate is not None and cycles is not None:
@@ -56,10 +53,11 @@ def compare(case, results, kind):
     return {"rate": rate, "cycles": cycles, "ratio": cycles if by == "cycles" else rate, "by": by}
 
 
-def _changed(case):
-    """What a case changes on purpose, to compare vswitchd with itself."""
+def _changed(case, kind):
+    """What a case changes on purpose, to compare vswitchd with itself, or for what a peer lacks."""
+    other = case.setting_of(kind)
     return {key for key in case.setting.__dataclass_fields__
-            if getattr(case.setting, key) != getattr(case.own, key)}
+            if getattr(case.setting, key) != getattr(other, key)}
 
 
 def verdict(case, kind, ratio):

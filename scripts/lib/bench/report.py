@@ -4,6 +4,7 @@
 
 import json
 
+import cases
 import load
 import ratios
 
@@ -11,9 +12,10 @@ _HEAD = ("CASE", "SWITCH", "Mpps", "SPREAD", "CYCLES", "xFLOOR", "WAITED", "DROP
          "RATIO", "BY CYC", "HOLD", "GOAL", "VERDICT")
 _LEFT = {"CASE", "SWITCH", "VERDICT"}
 _LEGEND = """\
-SPREAD (highest - lowest) / median. CYCLES a frame, of rounds that moved one. xFLOOR times what
-just copying the frames costs here. WAITED share of the time that the load had nothing to do; <
-there: the load was the limit, not vswitchd. RUNS rounds, +N repeated, ! stayed disturbed. RATIO
+Mpps, us where it says so, or G: Gbit/s of TCP's payload. SPREAD (highest - lowest) / median. CYCLES
+a frame, /B a byte of payload, of rounds that moved one. xFLOOR times what just copying the frames
+costs here. WAITED share of the time that the load had nothing to do; < there: the load was the
+limit, not vswitchd. RUNS rounds, +N repeated, ! stayed disturbed. RATIO
 vswitchd's rate to this switch's, BY CYC its cycles to vswitchd's; * the one that decides."""
 
 
@@ -50,9 +52,10 @@ def _row(name, kind, entry):
         ratio, by_cycles = (
             _number(compared[key], 2) + ("*" if compared["by"] == key else "")
             for key in ("rate", "cycles"))
-    return (name, kind, _number(result["median"], 2) + ("us" if "us" in result else ""),
+    suffix = "us" if "us" in result else "G" if "gbps" in result else ""
+    return (name, kind, _number(result["median"], 1 if suffix == "G" else 2) + suffix,
             _percent((result["high"] - result["low"]) / result["median"], 1),
-            _number(result["cycles_median"], 0), _times_floor(result, entry["floor"]),
+            _cycles(result), _times_floor(result, entry["floor"]),
             waited + ("<" if limited else ""), _dropped(result),
             f"{runs}" + (f"+{result['repeats']}" if result["repeats"] else "")
             + ("!" if result["disturbed"] else ""),
@@ -86,12 +89,21 @@ def _dropped(result):
                 if n >= unit or unit == 1)
 
 
+def _cycles(result):
+    """A frame, or a byte of TCP's payload."""
+    if "gbps" not in result or result["cycles_median"] is None:
+        return _number(result["cycles_median"], 0)
+    return _number(result["cycles_median"], 3) + "/B"
+
+
 def _times_floor(result, floor):
     """Of the floor of the same frame and ring."""
     cycles, settings = result["cycles_median"], result["settings"]
     if not (floor and cycles and floor["cycles"]) or settings["guests"] != 2 or (
-            floor["frame"], floor["ring"]) != (settings["frame"], settings["ring"]):
+            floor["frame"], floor["rings"]) != (settings["frame"], settings["ring"]):
         return "-"
+    if "gbps" in result:
+        cycles *= settings["frame"] - cases.TCP_HEADS
     return _number(cycles / floor["cycles"], 1)
 
 
@@ -133,9 +145,11 @@ def lines(result, notes, asked_peers):
     yield from series(result)
     for one in result["guest"]:
         meaning = "" if one["is_figure"] else ", no figure: it only proves that all of it works"
-        yield f"guest {one['case']}: " + (
+        name, unit = (f"{one['case']}, {one['kind']}", "Gbit/s") if "gbps" in one else (
+            one["case"], "Mpps")
+        yield f"guest {name}: " + (
             f"not measured: {one['error']}" if one["error"] else
-            f"{one['median']:.3f} Mpps under {one['accel']}{meaning}")
+            f"{one['median']:.3f} {unit} under {one['accel']}{meaning}")
     accounting = ratios.accounting(result["cases"])
     if accounting:
         yield accounting

@@ -41,7 +41,7 @@ def run(args, wanted, say):
             _all(bench, args, wanted, result)
             os.sched_setaffinity(0, all_ours)
             if args.guest:
-                result["guest"] = _guests(bench, args.quick)
+                result["guest"] = _guests(bench, args.quick, args.peers)
     except KeyboardInterrupt:
         say("interrupted")
         result["interrupted"] = True
@@ -72,7 +72,7 @@ def _all(bench, args, wanted, result):
         kinds = case.kinds(args.peers)
         bench.say(f"{case.name}: {bench.rig.rounds} rounds of {', '.join(kinds)}")
         result["cases"].append(_case(bench, case, kinds, result["latency"]))
-    floors = {(e["floor"]["frame"], e["floor"]["ring"]): e["floor"]
+    floors = {(e["floor"]["frame"], e["floor"]["ring"], e["floor"]["buffer"]): e["floor"]
               for e in result["cases"] if e["floor"]}
     result["floor"] = list(floors.values())
     for name in cases.SERIES:
@@ -99,7 +99,7 @@ def _floor(bench, case):
 def _case(bench, case, kinds, latency):
     """Its entry of the result."""
     entry = {"name": case.name, "title": case.title, "load": case.setting.load_args(),
-             "kinds": kinds, "floor": _floor(bench, case), "results": {}, "hold": case.hold,
+             "kinds": kinds, "unit": case.unit(), "floor": _floor(bench, case), "results": {}, "hold": case.hold,
              "goal": case.goal, "error": None}
     runs, entry["reasons"] = measure.measure_case(bench, case, kinds)
     for kind in (kind for kind in kinds if kind in runs):
@@ -129,10 +129,15 @@ def _stages(bench, result):
         os.sched_setaffinity(0, ours)
 
 
-def _guests(bench, quick):
+def _guests(bench, quick, peers):
+    """Quick: without TCP, for which every switch needs guests that boot for it."""
     import guest  # pylint: disable=import-outside-toplevel
+    import guest_tcp  # pylint: disable=import-outside-toplevel
     window_s, rounds = (1.0, 1) if quick else (3.0, 3)
-    return guest.run(bench.rig.program("vswitchd"), window_s, rounds, bench.say)
+    results = guest.run(bench.rig.program("vswitchd"), window_s, rounds, bench.say)
+    if not quick:
+        results += guest_tcp.run_all(bench.rig, (window_s, rounds), peers, bench.say)
+    return results
 
 
 def write(args, result, say):
@@ -157,5 +162,6 @@ def status(result):
     """Of the process."""
     missed = any({"vswitchd", "own"} & set(entry["reasons"])
                  or "MISSED" in entry["verdicts"].values() for entry in result["cases"])
-    unproven = any(one["error"] for one in result["guest"])
+    unproven = any(one["error"] for one in result["guest"]
+                   if one.get("kind", "vswitchd").startswith("vswitchd"))
     return 1 if missed or unproven or result["gaps"] else 0

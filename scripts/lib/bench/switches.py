@@ -10,7 +10,7 @@ import re
 
 import harness
 import ovs
-from cases import GUEST_MAC
+from cases import GUEST_MAC, TAP_MAC
 from proc import Skip, check
 from testpmd import Testpmd
 
@@ -40,6 +40,7 @@ class _Switch:
 
     settle_s = 0.3            # of load, before a window
     counts_at_begin = True    # cheap enough to ask for when the window has begun
+    connects = False          # to its guests, which listen
 
     def __init__(self, rig, setting, directory):
         self.rig, self.setting, self.dir = rig, setting, str(directory)
@@ -64,6 +65,8 @@ def _check_child(child):
 class Vswitchd(_Switch):
     """@program: of another build than the rig's."""
 
+    idle = "poll"
+
     def __init__(self, rig, setting, directory, program=None):
         super().__init__(rig, setting, directory)
         harness.VSWITCHD = str(program or rig.program("vswitchd"))
@@ -71,14 +74,21 @@ class Vswitchd(_Switch):
             options = self._options()
         else:
             options = ["--config", self._config()]
-        self._switch = harness.Switch(self.dir, options, ["--no-pci", "--in-memory"], idle="poll",
-                                      placement=self.placement)
+        self._switch = harness.Switch(self.dir, options, ["--no-pci", "--in-memory"],
+                                      idle=self.idle, placement=self.placement,
+                                      wrap=["unshare", "--net"] if setting.tap else ())
 
     def _options(self):
         options = []
         for i, path in enumerate(self.paths):
             options += ["--vhost", f"{path},name=p{i},queues=1,mac={GUEST_MAC.format(i)}"]
+        if self.setting.tap:
+            options += ["--port", f"net_tap0,name=tap,mac={TAP_MAC},devargs=iface={self.setting.tap}"]
         return options + (["--port", "net_null0,name=null"] if self.setting.null else [])
+
+    def interface(self):
+        """(name, process in whose network namespace it is) of the tap."""
+        return self.setting.tap, self._switch.proc.pid
 
     def _config(self):
         """A file with the ports and the whole table."""
@@ -116,10 +126,16 @@ class Vswitchd(_Switch):
         return Counts(worker["busy_cycles"], worker["packets"], lost)
 
 
+class VswitchdSleep(Vswitchd):
+    """Its worker leaves the CPU to the guests when it has nothing to do."""
+    idle = "sleep"
+
+
 class _Testpmd(_Switch):
     """dpdk-testpmd between net_vhost ports; those of a pair are neighbours, as testpmd pairs."""
 
     mode = None
+    mbuf_size = 33000   # a segment in two: of all sizes the best; with 2 KiB it takes 32
 
     def __init__(self, rig, setting, directory):
         super().__init__(rig, setting, directory)
@@ -127,17 +143,31 @@ class _Testpmd(_Switch):
         if ports > TESTPMD_PORTS_MOST:
             raise ovs.PeerMissing(f"testpmd: {ports} ports: it is built for {TESTPMD_PORTS_MOST}"
                                   " at most (RTE_MAX_ETHPORTS); compare with fewer guests")
-        vdevs = [f"net_vhost{i},iface={path},queues=1" for i, path in enumerate(self.paths)]
+        vdevs = [f"net_vhost{i},iface={path},queues=1{self._offloads()}"
+                 for i, path in enumerate(self.paths)]
         vdevs += ["net_null0"] if setting.null else []
-        mbufs = 32768 + max(0, ports - 2) * 2 * setting.ring
         try:
             self._testpmd = Testpmd(
                 vdevs, [f"--forward-mode={self.mode}", "--nb-cores=1", "--burst=64",
                         f"--rxd={setting.ring}", f"--txd={setting.ring}", "--record-core-cycles",
-                        f"--total-num-mbufs={mbufs}"],
+                        *self._mbufs()],
                 name=f"testpmd-{self.mode}", memory=["--in-memory"], placement=self.placement)
         except Skip as skip:
             raise ovs.PeerMissing(f"testpmd: {skip}; run scripts/setup test") from None
+
+    def _offloads(self):
+        """Without "legacy" flags net_vhost hands segments on as frames of 64 KiB, and finishes every
+        checksum; with them it hands on what a guest must not get that did not negotiate it."""
+        setting = self.setting
+        if not setting.tcp or (setting.tcp, setting.takes) == ("csum", "none"):
+            return ""
+        return f",tso={int(setting.tcp == 'tso')},legacy-ol-flags=1"
+
+    def _mbufs(self):
+        if self.setting.tcp == "tso" and self.mbuf_size:
+            return ["--total-num-mbufs=2048", f"--mbuf-size={self.mbuf_size}"]
+        ports = len(self.paths) + self.setting.null
+        return [f"--total-num-mbufs={32768 + max(0, ports - 2) * 2 * self.setting.ring}"]
 
     def start(self):
         self._testpmd.ready()
@@ -162,6 +192,11 @@ class TestpmdIo(_Testpmd):
     mode = "io"
 
 
+class TestpmdSmall(TestpmdIo):
+    """As it is by default."""
+    mbuf_size = None
+
+
 class TestpmdMac(_Testpmd):
     mode = "mac"
 
@@ -171,6 +206,7 @@ class Ovs(_Switch):
     run from COUNTS_EARLY_S before it."""
 
     counts_at_begin = False
+    tso = False
 
     def __init__(self, rig, setting, directory):
         super().__init__(rig, setting, directory)
@@ -181,8 +217,12 @@ class Ovs(_Switch):
         if setting.null:
             ports.append(ovs.Port("null"))
             pairs = [(0, 1)]
+        if setting.tap:
+            ports.append(ovs.Port("local"))
+            pairs = [(0, 1)]
         self._ovs = ovs.Ovs(self.dir, ports, pairs, *rig.cpus, ring=setting.ring,
-                            flows=_stations(setting) if setting.stations > 1 else None)
+                            flows=_stations(setting) if setting.stations > 1 else None,
+                            tso=self.tso)
 
     def start(self):
         self._ovs.start()
@@ -200,9 +240,18 @@ class Ovs(_Switch):
     def version(self):
         return self._ovs.version()
 
+    def interface(self):
+        """As Vswitchd.interface()."""
+        return self._ovs.interface()
 
-_KINDS = {"vswitchd": Vswitchd, "own": Vswitchd, "testpmd-io": TestpmdIo,
-          "testpmd-mac": TestpmdMac, "ovs": Ovs}
+
+class OvsTso(Ovs):
+    """With userspace TSO."""
+    tso = connects = True
+
+
+_KINDS = {"vswitchd": Vswitchd, "vswitchd-sleep": VswitchdSleep, "own": Vswitchd, "testpmd-io": TestpmdIo,
+          "testpmd-2k": TestpmdSmall, "testpmd-mac": TestpmdMac, "ovs": Ovs, "ovs-tso": OvsTso}
 
 
 def _stations(setting):
@@ -216,7 +265,7 @@ def _stations(setting):
 
 @contextlib.contextmanager
 def running(kind, rig, setting, directory, **more):
-    """One of vswitchd, own, testpmd-io, testpmd-mac, ovs; it ends with the context."""
+    """One of the above; it ends with the context."""
     check(os.path.isdir(directory), f"{directory}: no directory")
     switch = _KINDS[kind](rig, setting, directory, **more)
     with contextlib.ExitStack() as stack:
