@@ -14,7 +14,7 @@ bool mbuf_room_get(const struct fwd_kernels *kernels, struct rte_mempool *pool, 
 
 	r->head = NULL;
 	r->at = (struct out_place){.kernels = kernels, .segs = r->segs};
-	while (left > 0) {
+	do {
 		struct rte_mbuf *m = r->at.n_segs < RTE_DIM(r->segs) ? rte_pktmbuf_alloc(pool)
 								     : NULL;
 		uint16_t now;
@@ -35,7 +35,7 @@ bool mbuf_room_get(const struct fwd_kernels *kernels, struct rte_mempool *pool, 
 		}
 		last = m;
 		left -= now;
-	}
+	} while (left > 0);
 	r->head->pkt_len = len;
 	return true;
 }
