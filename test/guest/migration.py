@@ -13,6 +13,7 @@ that a switch received and has lost (its ledger)."""
 import os
 import re
 import sys
+import time
 
 from pair import BOOT_S, IP, MAC, check_drops, copy, lost, ping, start_guest
 import netns  # pair has made the modules of test/func known
@@ -69,6 +70,12 @@ def start_streams(a, m):
     a.run(SENDER.format(ip=IP_M))
     a.run(f"ping -i {PING_MS / 1000} {IP_M} >/tmp/ping 2>&1 & echo $! >/tmp/ping.pid")
     wait_answers(a)
+    for _ in range(100):
+        if m.run("stat -c %s /tmp/stream") != "0":
+            return
+        time.sleep(0.1)
+    check(False, f"the TCP stream did not start: {a.run('cat /tmp/nc')!r},"
+          f" {m.run('netstat -tna; ps | grep nc')}")
 
 
 def wait_answers(a, more=20):
