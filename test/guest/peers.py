@@ -79,8 +79,9 @@ def to_a_tap(case, keys):
 def tap_with_offloads(case):
     _, meter = to_a_tap(case, "")
     grown = meter.grown("b")
-    check(grown["tx_tso_passed"] > 0 and grown["tx_csum_passed"] > 0, f"to the tap: {grown}")
-    equal(grown["tx_tso_cut"], 0, "segments that the switch cut for the tap")
+    # The checksums are the driver's; its way of cutting segments is broken and not used.
+    check(grown["tx_tso_cut"] > 0 and grown["tx_csum_passed"] > 0, f"to the tap: {grown}")
+    equal(grown["tx_tso_passed"] + grown["tx_csum_filled"], 0, "the wrong offloads of the tap")
 
 
 def tap_without_offloads(case):
