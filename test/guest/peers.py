@@ -132,7 +132,7 @@ def dpdk_checksum_engine_in_between(case):
     for name, mac in (*MAC.items(), ("t0", MAC_T[0]), ("t1", MAC_T[1])):
         options += ["--vhost", f"{case.path(name)}.sock,mac={mac}"]
     switch = start_switch(case, options, stable=False)
-    guests = {name: start_guest(case, name, nic, ip=f"{IP[name]}/24", append="ipv6.disable=1")
+    guests = {name: start_guest(case, name, nic, ip=f"{IP[name]}/24")
               for name, nic in (("a", {}), ("b", {"off": NO_OFFLOADS}))}
     for guest in guests.values():
         guest.wait_ready()
