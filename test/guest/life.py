@@ -223,8 +223,8 @@ def memory_is_plugged_in_under_traffic(case):
     check(gap * PING_MS < 1000, f"{gap} pings in a row were lost")
     # The new memory is what frames come from and go to: there is more of it than old memory.
     guests["a"].run(f"mount -o remount,size={dimms * DIMM_MB // 2}m /tmp")
-    copy(guests["b"], guests["a"], IP["b"], size_mb=60)
-    copy(guests["a"], guests["b"], IP["a"], size_mb=60)
+    copy(guests["b"], guests["a"], IP["b"], size_mb=40)
+    copy(guests["a"], guests["b"], IP["a"], size_mb=40)
     check_drops(switch)
 
 

@@ -17,7 +17,7 @@ from proc import Child, Skip, check, equal
 from runner import main
 from testpmd import virtio_user
 
-FILE_MB = 50
+FILE_MB = 20
 TAP = "tap-b"
 
 
