@@ -156,7 +156,7 @@ class Capture:
 
     Without GRO, which would change what is looked at."""
 
-    def __init__(self, guest, frames=2000):
+    def __init__(self, guest, frames=1000):
         self.guest = guest
         guest.run("ethtool -K eth0 gro off; rm -f /tmp/capture /tmp/tcpdump;"
                   f" tcpdump -Z root -i eth0 -n -Q in -s 0 -B 16384 -c {frames} -w /tmp/capture"

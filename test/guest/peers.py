@@ -17,7 +17,7 @@ from proc import Child, Skip, check, equal
 from runner import main
 from testpmd import virtio_user
 
-FILE_MB = 50
+FILE_MB = 20
 TAP = "tap-b"
 
 
@@ -79,8 +79,9 @@ def to_a_tap(case, keys):
 def tap_with_offloads(case):
     _, meter = to_a_tap(case, "")
     grown = meter.grown("b")
-    check(grown["tx_tso_passed"] > 0 and grown["tx_csum_passed"] > 0, f"to the tap: {grown}")
-    equal(grown["tx_tso_cut"], 0, "segments that the switch cut for the tap")
+    # The checksums are the driver's; its way of cutting segments is broken and not used.
+    check(grown["tx_tso_cut"] > 0 and grown["tx_csum_passed"] > 0, f"to the tap: {grown}")
+    equal(grown["tx_tso_passed"] + grown["tx_csum_filled"], 0, "the wrong offloads of the tap")
 
 
 def tap_without_offloads(case):
@@ -107,15 +108,18 @@ def start_csum_engine(case, switch):
     vdevs = [virtio_user(case.path(f"t{i}.sock"), i, mac, "mrg_rxbuf=1,queue_size=1024")
              for i, mac in enumerate(MAC_T)]
     engine = start_testpmd(case, vdevs, [
-        "--forward-mode=csum", "--total-num-mbufs=16384", "--enable-lro", "--txd=1024",
-        "--rxd=1024", f"--eth-peer=0,{MAC['a']}", f"--eth-peer=1,{MAC['b']}"]).ready()
+        "--forward-mode=csum", "--total-num-mbufs=16384", "--txd=1024", "--rxd=1024",
+        # Segments, and their checksums: DPDK would negotiate the former without the latter.
+        f"--rx-offloads={0x10 | 0x8 | 0x4:#x}",
+        f"--eth-peer=0,{MAC['a']}", f"--eth-peer=1,{MAC['b']}"]).ready()
     engine.cmd("port stop all")
     for port in (0, 1):
         for line in (f"csum set tcp hw {port}", f"csum set udp hw {port}",
                      f"tso set 1400 {port}"):
             said = engine.cmd(line)
             check("rror" not in said and "not supported" not in said, f"{line}: {said}")
-    engine.cmd("port start all")
+    said = engine.cmd("port start all")
+    check("Fail" not in said, f"port start all: {said}")
     engine.cmd("start")
     switch.wait_up("t0", "t1")
     return engine
@@ -128,7 +132,7 @@ def dpdk_checksum_engine_in_between(case):
     for name, mac in (*MAC.items(), ("t0", MAC_T[0]), ("t1", MAC_T[1])):
         options += ["--vhost", f"{case.path(name)}.sock,mac={mac}"]
     switch = start_switch(case, options, stable=False)
-    guests = {name: start_guest(case, name, nic, ip=f"{IP[name]}/24", append="ipv6.disable=1")
+    guests = {name: start_guest(case, name, nic, ip=f"{IP[name]}/24")
               for name, nic in (("a", {}), ("b", {"off": NO_OFFLOADS}))}
     for guest in guests.values():
         guest.wait_ready()

@@ -282,6 +282,8 @@ class Guest:
 
     def migrate(self, path, timeout_s=60):
         """Move to the QEMU that waits there (incoming=path); query-migrate's last answer."""
+        # QEMU's own limit is that of a network of 1 Gbit/s.
+        self.qmp("migrate-set-parameters", max_bandwidth=16 << 30)
         self.qmp("migrate", uri=f"unix:{path}")
         deadline = time.monotonic() + timeout_s
         while True:
