@@ -246,12 +246,13 @@ static bool deliver_cut(struct delivery *v, unsigned int frame)
 	while (cut_more(c)) {
 		int ret;
 
-		if (segments_flat(v, &at, frame, leave) > 0)
-			continue;
 		missing = at;
-		ret = segment_any(v, &missing, frame, leave);
+		ret = 0;
+		if (segments_flat(v, &missing, frame, leave) == 0)
+			ret = segment_any(v, &missing, frame, leave);
 		if (ret == 0) {
 			at = missing;
+			v->small_len = UINT32_MAX;
 			continue;
 		}
 		if (!room_missing(v, frame, ret, &missing, w->n_outs > first)) {
