@@ -51,6 +51,13 @@ static uint32_t be32(const uint8_t *p)
 	return (uint32_t)be16(p) << 16 | be16(p + 2);
 }
 
+/* Is an IPv4 header one that cutting writes? Some devices look at TCP's checksum only, so a broken
+ * one must not be mended here; and 0xffff is the same as 0, which is what we write. */
+static bool ip_as_cut(const uint8_t *ip, uint32_t len)
+{
+	return len == 20 && csum_bytes(ip, 20) == 0xffff && be16(ip + 10) != 0xffff;
+}
+
 /* Is it plain data of a stream, whole and in one piece? */
 static bool is_data(const struct rte_mbuf *m, struct fwd_layout *l)
 {
@@ -60,9 +67,11 @@ static bool is_data(const struct rte_mbuf *m, struct fwd_layout *l)
 	if ((flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
 	    (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
 	    m->nb_segs != 1 || !fwd_layout(b, RTE_MIN(m->data_len, FWD_HEAD), m->data_len, l) ||
-	    l->proto != IPPROTO_TCP || l->extended || (!l->v6 && l->l4 - l->l3 != 20))
+	    l->proto != IPPROTO_TCP || l->extended || !l->exact ||
+	    (!l->v6 && !ip_as_cut(b + l->l3, l->l4 - l->l3)))
 		return false;
-	return m->data_len > l->end && (b[l->l4 + 13] & ~TCP_PSH) == TCP_ACK;
+	return m->data_len > l->end && (b[l->l4 + 13] & ~TCP_PSH) == TCP_ACK &&
+	       be16(b + l->l4 + 16) != 0; // the same as 0xffff, which is what we write
 }
 
 /* Do two frames differ in nothing but length, identification, sequence, PSH and checksums? */

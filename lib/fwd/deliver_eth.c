@@ -90,12 +90,15 @@ static struct rte_mbuf *mbuf_for(struct fwd_worker *w, const struct dest *d, uns
 	m = w->mbufs[frame];
 	// The first NIC gets the mbuf itself, unless others hold so many in their transmit rings
 	// that the port it came from would run out: nothing that arrives would free them then.
-	if (!(w->gone >> frame & 1) && (m->nb_segs == 1 || d->link->eth_multi_seg) && may_lend) {
+	if (!(w->gone >> frame & 1) && (m->nb_segs == 1 || d->link->eth_multi_seg) && may_lend &&
+	    m->pkt_len >= MBUF_FRAME_MIN) {
 		w->gone |= 1u << frame;
 	} else {
 		m = rte_pktmbuf_copy(m, d->port->pool, 0, UINT32_MAX);
 		if (m == NULL)
 			return NULL;
+		if (m->pkt_len < MBUF_FRAME_MIN) // of a tap device, say
+			mbuf_pad(m, m->pkt_len);
 	}
 	// what the receiving driver found out is no request to the sending one
 	m->ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;

@@ -141,6 +141,9 @@ static bool room_missing(struct delivery *v, unsigned int frame, int why,
 			return false;
 		reason = STATS_TX_FULL;
 		break;
+	case -ENOSPC: // and waiting is of no use
+		reason = STATS_TX_FULL;
+		break;
 	case -EPROTO:
 		port_fault_note(d->port, d->queue->index, v->vr->fault);
 		reason = STATS_TX_FAULTED;
@@ -228,6 +231,14 @@ static int segment_any(struct delivery *v, struct vring_cursor *at, unsigned int
 	return 0;
 }
 
+/* Is @at a whole ring behind where the frame began? Then waiting brings no more buffers. */
+static bool ring_used_up(const struct delivery *v, const struct vring_cursor *at)
+{
+	if (v->vr->packed)
+		return at->idx == v->cur.idx && at->wrap != v->cur.wrap;
+	return (uint16_t)(at->idx - v->cur.idx) >= v->vr->size;
+}
+
 /* A frame as segments. They are delivered all, unless its sender is not to wait: then as many as
  * there is room for. Return: false: the burst ends here. */
 static bool deliver_cut(struct delivery *v, unsigned int frame)
@@ -248,14 +259,17 @@ static bool deliver_cut(struct delivery *v, unsigned int frame)
 	while (cut_more(c)) {
 		int ret;
 
-		if (segments_flat(v, &at, frame, leave) > 0)
-			continue;
 		missing = at;
-		ret = segment_any(v, &missing, frame, leave);
+		ret = 0;
+		if (segments_flat(v, &missing, frame, leave) == 0)
+			ret = segment_any(v, &missing, frame, leave);
 		if (ret == 0) {
 			at = missing;
+			v->small_len = UINT32_MAX;
 			continue;
 		}
+		if (ret == -EAGAIN && ring_used_up(v, &missing))
+			ret = -ENOSPC;
 		if (!room_missing(v, frame, ret, &missing, w->n_outs > first)) {
 			w->n_outs = first; // none of it
 			return false;

@@ -82,6 +82,17 @@ void lan_frame(uint8_t *frame, unsigned int from, unsigned int to, uint32_t seq,
 bool lan_send(struct lan *lan, unsigned int from, const uint8_t *frame, uint32_t len,
 	      enum lan_shape shape);
 
+/* A frame that leaves something undone. */
+struct lan_load {
+	const uint8_t *frame;
+	uint32_t len;
+	enum lan_shape shape;
+	struct vring_net_hdr o; /* its header */
+};
+
+/** lan_send_load() - lan_send() of such. */
+bool lan_send_load(struct lan *lan, unsigned int from, const struct lan_load *load);
+
 /** lan_send_to() - lan_frame() and lan_send(), whole. The ring has room. */
 void lan_send_to(struct lan *lan, unsigned int from, unsigned int to, uint32_t seq, uint32_t len);
 
@@ -91,9 +102,13 @@ unsigned int lan_sent(struct lan *lan, unsigned int from);
 /** lan_refill() - Guest @to posts up to @n receive buffers. Return: how many there was room for. */
 unsigned int lan_refill(struct lan *lan, unsigned int to, unsigned int n);
 
-/** lan_receive() - Take the next frame that was delivered to @to, and check its header.
+/** lan_receive() - Take the next frame that was delivered to @to; its header leaves nothing undone.
  *  Return: its length; 0 = none. */
 uint32_t lan_receive(struct lan *lan, unsigned int to, uint8_t *frame, uint32_t room);
+
+/** lan_receive_load() - The same for one that may. @o: its header. */
+uint32_t lan_receive_load(struct lan *lan, unsigned int to, uint8_t *frame, uint32_t room,
+			  struct vring_net_hdr *o);
 
 /** lan_expect() - The next frame at @to is the one that lan_frame() makes. */
 void lan_expect(struct lan *lan, unsigned int to, unsigned int from, unsigned int addressed,
