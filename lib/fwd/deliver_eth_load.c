@@ -75,13 +75,15 @@ static bool deliver_cut(struct fwd_worker *w, struct dest *d, unsigned int i)
 {
 	const struct vring_net_hdr *o = &w->offloads[i];
 	struct fwd_cut *c = &w->segments;
-	uint32_t first = w->n_outs;
+	uint32_t room = rte_pktmbuf_data_room_size(d->port->pool) - RTE_PKTMBUF_HEADROOM;
+	uint32_t first = w->n_outs, each;
 	struct mbuf_room r;
 
 	if (!cut_begin(c, &w->frames[i], w->segs, fwd_head(w, i), o))
 		return fwd_drop(w, d, i, STATS_TX_BAD_OFFLOAD);
+	each = 1 + (cut_len(c, 0) - 1) / room;
 	// all or nothing, and something is left for the frames behind it
-	if (!mbuf_pool_has(d->port->pool, cut_count(c) + FWD_BURST))
+	if (!mbuf_pool_has(d->port->pool, cut_count(c) * each + FWD_BURST))
 		return fwd_drop(w, d, i, STATS_TX_NO_MBUF);
 	while (cut_more(c)) {
 		enum stats_tx_drop reason = STATS_TX_NO_MBUF;
