@@ -7,10 +7,10 @@
                     `-------- guest m ---------'
 
 The operator moves its address in the tables, as somebody has to: they are static. What shows an
-error: a ping answered twice (a frame delivered by both), a TCP stream with another hash, a ring that
-stands still, a frame that a switch received and has lost (its ledger). What does not: a page that
-was not marked as written. It holds a frame that was under way at the stop, and TCP sends that again;
-which pages are marked is tested with the raw front-end, bit by bit."""
+error: a ping answered twice (a frame delivered by both), a TCP stream with another hash, a ring
+that stands still, a frame that a switch received and has lost (its ledger). What does not: a page
+that was not marked as written. It holds a frame that was under way at the stop, and TCP sends that
+again; which pages are marked is tested with the raw front-end, bit by bit."""
 
 import os
 import re
@@ -58,8 +58,8 @@ def start_m(case, place, packed, **more):
 
 # Random bytes until dd is ended, hashed where they start and where they end. As many as possible:
 # frames shall be on their way into m's ring whenever it is stopped.
-SENDER = ("mkfifo /tmp/tee; sha256sum </tmp/tee >/tmp/sum & (dd if=/dev/urandom bs=64k 2>/dev/null &"
-          " echo $! >/tmp/dd.pid; wait) | tee /tmp/tee | nc {ip} 5000 >/dev/null 2>/tmp/nc &"
+SENDER = ("mkfifo /tmp/tee; sha256sum </tmp/tee >/tmp/sum &"
+          " (dd if=/dev/urandom bs=64k 2>/dev/null & echo $! >/tmp/dd.pid; wait) | tee /tmp/tee | nc {ip} 5000 >/dev/null 2>/tmp/nc &"
           " echo started")
 # It must not see the end of its input: nc would close its half, and the sender's give up then.
 RECEIVER = ("mkfifo /tmp/tee; wc -c </tmp/tee >/tmp/size & sleep 86400 | nc -l -p 5000 |"

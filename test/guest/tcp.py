@@ -77,7 +77,7 @@ def modern(case):
     every_way(guests, 2)
     want = make_file(guests["a"], FILE_MB)
     fetch_file(guests["b"], IP["a"], want)
-    fetch_file(guests["b"], IP6["a"], want)
+    fetch_file(guests["a"], IP6["b"], make_file(guests["b"], SHORT_MB))
     pings(guests["a"], SIZES)
     for name in guests:
         check_passed(meter, name)
