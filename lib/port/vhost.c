@@ -75,6 +75,7 @@ static void on_leg_close(void *user)
 		fd_replace(&r->kick_fd, -1);
 		r->fault = VRING_OK;
 		r->restarts = 0;
+		r->stale_told = 0;
 		r->linked = 0;
 	}
 	vhost_log_drop(vp);

@@ -13,9 +13,10 @@
 
 /* What the port remembers of a ring while links come and go. */
 struct vhost_ring {
-	int call_fd;    /* owned; -1 = none */
-	int kick_fd;    /* owned; -1 = none */
-	uint32_t fault; /* enum vring_fault that stopped it */
+	int call_fd;         /* owned; -1 = none */
+	int kick_fd;         /* owned; -1 = none */
+	uint32_t fault;      /* enum vring_fault that stopped it */
+	uint32_t stale_told; /* gate_ring.restarts when it was last said that it cannot go on */
 	uint32_t
 		restarts; /* gate_ring.restarts when it was stopped: a new start clears the fault */
 	uint32_t

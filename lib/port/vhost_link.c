@@ -8,6 +8,7 @@
 
 #include "vhost.h"
 
+#include <base/log.h>
 #include <errno.h>
 #include <rte_malloc.h>
 #include <rte_vhost.h>
@@ -104,6 +105,18 @@ static int ring_read(const struct vhost_port *vp, const struct gate_device *dev,
 	return 0;
 }
 
+/* A packed ring that cannot go on: nothing will move, and nobody would know why. Once a start. */
+static void stale_tell(struct vhost_port *vp, uint16_t index, uint32_t restarts)
+{
+	if (vp->rings[index].stale_told == restarts)
+		return;
+	vp->rings[index].stale_told = restarts;
+	log_msg(LOG_LEVEL_WARN, "port",
+		"%s: queue %u: its packed ring is further on than the front-end says, as after a "
+		"switch that was killed; nothing moves in it until the guest's driver is reset",
+		vp->impl.port.name, index);
+}
+
 static int queue_add(struct vhost_port *vp, const struct gate_device *dev, uint16_t index,
 		     const struct vring_mem *mem, struct port_link *link, struct err *err)
 {
@@ -130,6 +143,8 @@ static int queue_add(struct vhost_port *vp, const struct gate_device *dev, uint1
 	q->ring.call_fd = known->call_fd;
 	q->ring.kick_fd = known->kick_fd;
 	vhost_ring_track(vp, dev, index, &q->ring);
+	if (vring_stale(&q->ring))
+		stale_tell(vp, index, ring->restarts);
 	vring_kick_disable(&q->ring); // a worker that sleeps asks for kicks when it does
 	if (known->fault != VRING_OK && known->restarts == ring->restarts)
 		q->ring.fault = known->fault;

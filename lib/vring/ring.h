@@ -257,6 +257,12 @@ static inline bool packed_is_avail(uint16_t flags, bool wrap)
 	return ((flags & DESC_F_AVAIL) != 0) == wrap && ((flags & DESC_F_USED) != 0) != wrap;
 }
 
+/** packed_is_given() - Do @flags say that the descriptor was given back to the driver in this lap? */
+static inline bool packed_is_given(uint16_t flags, bool wrap)
+{
+	return ((flags & DESC_F_AVAIL) != 0) == wrap && ((flags & DESC_F_USED) != 0) == wrap;
+}
+
 /* The two formats, each with what vring.h says of vring_...(). split_peek and packed_peek: at most
  * @max chains. split_take and packed_take: w->skip is the header's length to skip. */
 unsigned int split_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,

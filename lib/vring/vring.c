@@ -65,6 +65,12 @@ void vring_base(const struct vring_queue *vr, uint16_t *avail, uint16_t *used)
 	}
 }
 
+bool vring_stale(const struct vring_queue *vr)
+{
+	return vr->packed &&
+	       packed_is_given(vring_read16(&vr->pdesc[vr->avail.idx].flags), vr->avail.wrap);
+}
+
 bool vring_avail_at(const struct vring_queue *vr, const struct vring_cursor *cur)
 {
 	if (vr->packed)

@@ -208,6 +208,10 @@ void vring_setup(struct vring_queue *vr, const struct vring_params *params);
  *  the ring. */
 void vring_base(const struct vring_queue *vr, uint16_t *avail, uint16_t *used);
 
+/** vring_stale() - Is a packed ring's next slot one that was given back in this lap already? Then the
+ *  index is not where the ring stands, and nothing will become available. Before it is used. */
+bool vring_stale(const struct vring_queue *vr);
+
 /** vring_faulted() - Was the ring stopped? Any thread. */
 static inline bool vring_faulted(const struct vring_queue *vr)
 {
