@@ -40,6 +40,9 @@ DROPS = {
     "faulted": "the receiver's ring was stopped for a fault",
     "no-mbuf": "no buffer to carry it to a NIC",
     "refused": "the NIC's driver does not send such a frame",
+    "mtu": "longer than the receiver's MTU",
+    "bad-offload": "what its header leaves to be done makes no sense",
+    "spoofed": "announced under an address that is another port's",
 }
 
 
@@ -278,7 +281,8 @@ class Demo:
 def ledger_closes(port):
     """Both sums, and that the switch thinks so too."""
     received = port["unicast"] + port["flooded"] + sum(port["rx_drop"].values())
-    made = port["tx_frames"] + sum(port["tx_drop"].values())
+    received += port["rx_coalesced"] - port["rx_injected"]
+    made = port["tx_frames"] + sum(port["tx_drop"].values()) - port["tx_segments"]
     return port["closes"] and port["rx_frames"] == received and port["copies"] == made
 
 
