@@ -368,6 +368,31 @@ static void any_base(void **state)
 	}
 }
 
+/* A packed ring is found to be further on than the index says; at its right index it is not. */
+static void stale(void **state)
+{
+	bool packed = **(const bool **)state;
+	struct vring_seg segs[8];
+	struct vring_chain c[8];
+	struct drv d;
+
+	start(&d, state, 8, false);
+	assert_false(vring_stale(d.vr)); // as the driver made it
+	for (int i = 0; i < 3; i++)
+		(void)post(&d, 1, 72, DRV_DIRECT);
+	assert_false(vring_stale(d.vr)); // something is there
+	assert_int_equal(vring_peek(d.vr, c, 8, segs, 8), 3);
+	vring_complete_read(d.vr, c, 2);
+	assert_false(vring_stale(d.vr));
+	drv_setup(&d, packed ? 0x8000 : 0, packed ? 0x8000 : 0);
+	assert_int_equal(vring_stale(d.vr), packed);
+	drv_setup(&d, packed ? 0x8001 : 1, packed ? 0x8001 : 1);
+	assert_int_equal(vring_stale(d.vr), packed);
+	drv_setup(&d, packed ? 0x8002 : 2, packed ? 0x8002 : 2);
+	assert_false(vring_stale(d.vr));
+	drv_fini(&d);
+}
+
 #define BOTH(test)                                                                                 \
 	{#test " (split)", test, NULL, NULL, (void *)&formats[0]},                                 \
 	{                                                                                          \
@@ -378,11 +403,17 @@ int main(void)
 {
 	static const bool formats[] = {false, true};
 	const struct CMUnitTest tests[] = {
-		BOTH(arena_ends_burst),    BOTH(arena_never_holds),
-		BOTH(frames_have_a_limit), BOTH(lengths_do_not_wrap),
-		BOTH(take_without_room),   BOTH(taking_is_forgotten),
-		BOTH(chains_have_a_limit), BOTH(long_chains_end_burst),
-		BOTH(goes_on_elsewhere),   BOTH(any_base),
+		BOTH(arena_ends_burst),
+		BOTH(arena_never_holds),
+		BOTH(frames_have_a_limit),
+		BOTH(lengths_do_not_wrap),
+		BOTH(take_without_room),
+		BOTH(taking_is_forgotten),
+		BOTH(chains_have_a_limit),
+		BOTH(long_chains_end_burst),
+		BOTH(goes_on_elsewhere),
+		BOTH(any_base),
+		BOTH(stale),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
