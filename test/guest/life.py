@@ -236,7 +236,7 @@ def the_balloon_goes_up_and_down(case):
     switch.wait_up("a", "b")
     background(guests["a"], "ping", f"ping -i {PING_MS / 1000} {IP['b']}")
     full = memory_kib(guests["b"])
-    copy(guests["a"], guests["b"], IP["a"], size_mb=40)  # it has been in use
+    copy(guests["a"], guests["b"], IP["a"], size_mb=20)  # it has been in use
     for megabytes, least, most in ((192, 0, full - 180 * 1024), (384, full - 1024, full)):
         guests["b"].qmp("balloon", value=megabytes << 20)
         wait_for(lambda lo=least, hi=most: lo <= memory_kib(guests["b"]) <= hi, 30,
