@@ -26,6 +26,7 @@
 #define STEPS   200
 #define KINDS   8    /* of steps that came first ... */
 #define NEW     0xe0 /* ... and from here on the later ones, so that old seeds mean what they did */
+#define NEWER   0xe8 /* three that no seed had, for the latest one */
 #define F_RAW   0x20 /* flags: descriptors are taken from the input as they are */
 #define F_ALIAS 0x40 /* flags: the descriptors are guest memory too */
 
@@ -243,6 +244,23 @@ static void touch(struct rig *r, const struct vring_chain *c)
 	}
 }
 
+/* The header that was skipped is all in guest memory, or all in the ring's copy; a frame has one. */
+static void header_check(const struct rig *r, const struct vring_chain *c)
+{
+	const uint8_t *own = &r->vr.hdrs[0][0];
+	volatile const uint8_t *p = c->hdr;
+
+	CHECK(c->hdr != NULL || c->len == 0);
+	if (c->hdr == NULL)
+		return;
+	if (c->hdr >= own && c->hdr < own + sizeof(r->vr.hdrs))
+		CHECK((size_t)(c->hdr - own) % VRING_HDR_MAX == 0);
+	else
+		seg_check(r, &(struct vring_seg){.addr = (uint8_t *)(uintptr_t)c->hdr,
+						 .len = r->p.hdr_len});
+	(void)(p[0] + p[r->p.hdr_len - 1]);
+}
+
 static void position_check(const struct rig *r)
 {
 	if (r->packed)
@@ -258,6 +276,9 @@ static void step_peek(struct rig *r)
 	unsigned int max = get(&r->in, 1) % (CHAINS + 1), n_segs = get(&r->in, 1) % (ARENA + 1), n;
 	struct vring_chain again[CHAINS];
 	struct vring_cursor was = r->vr.avail;
+	static const uint8_t zeros[VRING_HDR_MAX];
+	const uint8_t *own = &r->vr.hdrs[0][0];
+	uint8_t hdrs[CHAINS][VRING_HDR_MAX];
 	bool faulted = vring_faulted(&r->vr);
 	unsigned int used = 0;
 
@@ -267,6 +288,8 @@ static void step_peek(struct rig *r)
 	CHECK(r->packed || n <= r->p.size);
 	for (unsigned int i = 0; i < n; i++) {
 		chain_check(r, &r->chains[i], used, n_segs);
+		header_check(r, &r->chains[i]);
+		memcpy(hdrs[i], r->chains[i].hdr != NULL ? r->chains[i].hdr : zeros, r->p.hdr_len);
 		used += r->chains[i].n_segs > 1 ? r->chains[i].n_segs : 0;
 		r->taken[i] = (struct vring_elem){.len = r->chains[i].len,
 						  .id = r->chains[i].id,
@@ -282,6 +305,10 @@ static void step_peek(struct rig *r)
 	}
 	for (unsigned int i = 0; i < n; i++)
 		touch(r, &r->chains[i]);
+	// what was copied stays as it was, whatever is written meanwhile
+	for (unsigned int i = 0; i < n; i++)
+		if (r->chains[i].hdr >= own && r->chains[i].hdr < own + sizeof(r->vr.hdrs))
+			CHECK(memcmp(hdrs[i], r->chains[i].hdr, r->p.hdr_len) == 0);
 }
 
 static void step_take(struct rig *r)
@@ -342,6 +369,47 @@ static void step_take_flat(struct rig *r)
 	}
 }
 
+/* Is @c what vring_take_joined() may take? It looks at one descriptor only. */
+static bool joins(const struct rig *r, const struct vring_chain *c)
+{
+	return c->n_segs == 1 && c->slots == 1 && c->len >= r->p.hdr_len;
+}
+
+/* Buffers of one frame, each as vring_take() would give it. */
+static void step_take_joined(struct rig *r)
+{
+	struct vring_cursor cur = r->vr.avail, at = cur;
+	unsigned int max = get(&r->in, 1) % (CHAINS + 1);
+	uint32_t need = get(&r->in, 2) % 4096, word = cur.word, left = need;
+	bool faulted = vring_faulted(&r->vr);
+	struct vring_seg segs[CHAINS];
+
+	r->n_taken = vring_take_joined(&r->vr, &cur, need, segs, r->taken, max);
+	CHECK(r->n_taken <= max && r->n_taken <= r->p.size && (!faulted || r->n_taken == 0));
+	CHECK(r->n_taken > 0 || cur.word == word);
+	CHECK(!r->packed || cur.idx < r->p.size);
+	faulted = vring_faulted(&r->vr);
+	for (unsigned int i = 0; i < r->n_taken; i++) {
+		const struct vring_elem *e = &r->taken[i];
+		struct vring_chain c;
+
+		CHECK(e->slots == 1 && e->len == segs[i].len && e->len <= left);
+		CHECK(r->packed || e->id < r->p.size);
+		seg_check(r, &segs[i]);
+		left -= e->len;
+		if (faulted)
+			continue;
+		CHECK(vring_take(&r->vr, &at, r->segs, ARENA, &c) == 0 && joins(r, &c));
+		CHECK(c.id == e->id && c.addr == segs[i].addr && c.len >= e->len);
+		CHECK(c.len == e->len || left == 0);
+	}
+	CHECK(faulted || at.word == cur.word);
+	for (unsigned int i = 0; i < r->n_taken; i++) {
+		segs[i].addr[0] = 0x5a;
+		segs[i].addr[segs[i].len - 1] = 0xa5;
+	}
+}
+
 /* What was taken goes back unwritten, as what was peeked at does. */
 static void step_complete_read(struct rig *r)
 {
@@ -396,6 +464,11 @@ static void step(struct rig *r)
 {
 	uint32_t kind = get(&r->in, 1);
 
+	if (kind >= NEWER && kind < NEWER + 3) {
+		step_take_joined(r);
+		position_check(r);
+		return;
+	}
 	switch (kind < NEW ? kind % KINDS : KINDS + kind % 2) {
 	case 0:
 		step_peek(r);
