@@ -6,7 +6,12 @@
 
 #include "burst.h"
 
+#include <netinet/in.h>
 #include <rte_ethdev.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+#include <string.h>
 
 /* Not to be forwarded, for a reason that is known before anything was looked at. */
 static void kill_frame(struct fwd_worker *w, unsigned int i, enum stats_rx_drop reason)
@@ -79,6 +84,33 @@ static bool view_mbuf(struct fwd_worker *w, struct vring_chain *f, struct rte_mb
 	return true;
 }
 
+/* Intact, but its checksum is not there: so drivers of virtio devices hand on what the other side left
+ * undone, with the pseudo-header's sum in the field. That is made here all the same, where it is certain
+ * what it is; other drivers may leave anything. */
+static void load_unfinished(struct fwd_worker *w, unsigned int i)
+{
+	struct rte_mbuf *m = w->mbufs[i];
+	uint8_t *b = rte_pktmbuf_mtod(m, uint8_t *);
+	uint16_t field, sum;
+	struct fwd_layout l;
+
+	if (!fwd_layout(b, RTE_MIN(m->data_len, FWD_HEAD), m->pkt_len, &l))
+		return;
+	field = l.proto == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
+				       : offsetof(struct rte_udp_hdr, dgram_cksum);
+	if (l.exact && !l.extended) {
+		sum = l.v6 ? rte_ipv6_phdr_cksum((const struct rte_ipv6_hdr *)(b + l.l3), 0)
+			   : rte_ipv4_phdr_cksum((const struct rte_ipv4_hdr *)(b + l.l3), 0);
+		memcpy(b + l.l4 + field, &sum, sizeof(sum));
+	}
+	w->offloads[i] = (struct vring_net_hdr){.flags = VRING_HDR_NEEDS_CSUM,
+						.hdr_len = l.end,
+						.csum_start = l.l4,
+						.csum_offset = field};
+	w->loads |= 1u << i;
+	w->needs |= 1u << i;
+}
+
 /* What the NIC found out. Source: virtio 1.2, 5.1.6.4.1, DATA_VALID. */
 static void load_mbuf(struct fwd_worker *w, unsigned int i)
 {
@@ -86,6 +118,10 @@ static void load_mbuf(struct fwd_worker *w, unsigned int i)
 
 	if ((w->loads >> i & 1) != 0) // of several, which had good ones
 		return;
+	if ((flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE) {
+		load_unfinished(w, i);
+		return;
+	}
 	if ((flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) != RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
 	    (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD)
 		return;

@@ -179,6 +179,8 @@ static void item_make(const struct gro_item *item, unsigned int i)
 	if ((item->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD &&
 	    (item->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_BAD)
 		in.f[i].flags = VRING_HDR_DATA_VALID;
+	if ((item->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+		in.f[i].flags = VRING_HDR_NEEDS_CSUM;
 }
 
 static void item_arrives(const struct gro_item *item, unsigned int i)

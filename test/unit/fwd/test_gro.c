@@ -445,6 +445,9 @@ static void spoil(struct gro_item *item, struct pkt *flow)
 	case 2:
 		item->ol_flags = pkt_random() % 4 << 7 | pkt_random() % 4
 								 << 3; // whatever these are
+		// these frames have checksums that no device says to be missing
+		if ((item->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+			item->ol_flags ^= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 		break;
 	case 3:
 		item->part = 60 + pkt_random() % 1500;
