@@ -409,6 +409,39 @@ static void small_buffer_is_forgotten(void **state)
 	lan_fini(&lan);
 }
 
+/* An MTU is about what a segment becomes, whoever cuts it; tags do not count. */
+static void mtu(void **state)
+{
+	for (unsigned int i = 0; i < 24; i++) {
+		struct lan_conf conf = {.packed = is_packed(state),
+					.mergeable = true,
+					.rx_size = 64,
+					.rx_buf = 4096};
+		struct pkt p = segment(1, 5 * MSS, MSS);
+		bool takes = i % 2 != 0, fits = i / 2 % 2 != 0;
+		struct vring_net_hdr o;
+		struct lan lan;
+
+		start(&lan, &conf, 2);
+		p.tags = (uint8_t)(i / 4 % 3);
+		p.v6 = i / 12 != 0;
+		lan.guests[1]->link.tx_offloads = takes ? PORT_OL_ALL : 0;
+		lan.guests[1]->link.mtu_frame = 14 + (p.v6 ? 40 : 20) + 32 + MSS - !fits;
+		lan_refill(&lan, 1, 64);
+		guest_sends(&lan, &p, LAN_WHOLE);
+		assert_int_equal(lan_poll(&lan, 0), 1);
+		if (fits && takes)
+			assert_true(lan_receive_load(&lan, 1, got, sizeof(got), &o) > 5 * MSS);
+		else if (fits)
+			expect_all(&lan, 1, &p);
+		lan_expect_none(&lan, 1);
+		assert_int_equal(lan_stats(&lan, 1)->tx_drop[STATS_TX_MTU], !fits);
+		assert_int_equal(drops(&lan, 1), !fits);
+		lan_closes(&lan);
+		lan_fini(&lan);
+	}
+}
+
 /* Frames become more segments than a burst has results: fewer frames at a time, and none is lost. */
 static void crowded(void **state)
 {
@@ -492,6 +525,7 @@ int main(void)
 		BOTH(small_buffer_is_forgotten),
 		BOTH(crowded),
 		BOTH(crowded_alone),
+		BOTH(mtu),
 	};
 
 	return cmocka_run_group_tests(tests, lan_eal_start, NULL);
