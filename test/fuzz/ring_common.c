@@ -388,7 +388,8 @@ static void step_take_joined(struct rig *r)
 	CHECK(r->n_taken <= max && r->n_taken <= r->p.size && (!faulted || r->n_taken == 0));
 	CHECK(r->n_taken > 0 || cur.word == word);
 	CHECK(!r->packed || cur.idx < r->p.size);
-	faulted = vring_faulted(&r->vr);
+	// of a ring that is read from, the other takes nothing that is to be written
+	faulted = vring_faulted(&r->vr) || !r->p.writable;
 	for (unsigned int i = 0; i < r->n_taken; i++) {
 		const struct vring_elem *e = &r->taken[i];
 		struct vring_chain c;

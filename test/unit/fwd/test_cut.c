@@ -56,7 +56,7 @@ static void start(struct lan *lan, const struct lan_conf *conf, unsigned int n)
 	for (unsigned int i = 0; i < n; i++)
 		confs[i] = *conf;
 	confs[0] = (struct lan_conf){
-		.packed = conf->packed, .longest = VRING_FRAME_MAX, .tx_size = 64, .rx_buf = 64};
+		.packed = conf->packed, .longest = VRING_FRAME_MAX, .tx_size = 32, .rx_buf = 64};
 	lan_init(lan, confs, n);
 	lan->guests[0]->link.rx_offloads = PORT_OL_ALL;
 }
@@ -69,22 +69,28 @@ static void guest_sends(struct lan *lan, const struct pkt *p, enum lan_shape sha
 	assert_true(lan_send_load(lan, 0, &load));
 }
 
-/* The next frame at @to is number @k of @p's. @csum: it takes unfinished checksums. */
-static void expect(struct lan *lan, unsigned int to, const struct pkt *p, uint32_t k)
+/* The next frame at @to is number @k of frame[], which @p describes. */
+static void expect_made(struct lan *lan, unsigned int to, const struct pkt *p, uint32_t len,
+			uint32_t k)
 {
 	bool csum = (lan->guests[to]->link.tx_offloads & PORT_OL_CSUM) != 0;
-	uint32_t len = pkt_make(p, frame), bytes = pkt_cut(frame, len, p->gso_size, k, want);
+	uint32_t bytes = pkt_cut(frame, len, p->gso_size, k, want);
 	struct pkt_parts at = pkt_parts(frame);
-	struct vring_net_hdr o = {0}, left = {.flags = VRING_HDR_NEEDS_CSUM,
+	struct vring_net_hdr o = {0}, left = {0};
+
+	if (csum) // it takes unfinished checksums
+		left = (struct vring_net_hdr){.flags = VRING_HDR_NEEDS_CSUM,
 					      .csum_start = at.l4,
 					      .csum_offset = (uint16_t)(at.field - at.l4)};
-
 	assert_int_equal(lan_receive_load(lan, to, got, sizeof(got), &o), bytes);
-	if (!csum)
-		memset(&left, 0, sizeof(left));
 	assert_memory_equal(&o, &left, sizeof(o));
 	pkt_finish(got, bytes, &o);
 	assert_memory_equal(got, want, bytes);
+}
+
+static void expect(struct lan *lan, unsigned int to, const struct pkt *p, uint32_t k)
+{
+	expect_made(lan, to, p, pkt_make(p, frame), k);
 }
 
 static uint32_t segments(const struct pkt *p)
@@ -94,8 +100,10 @@ static uint32_t segments(const struct pkt *p)
 
 static void expect_all(struct lan *lan, unsigned int to, const struct pkt *p)
 {
+	uint32_t len = pkt_make(p, frame);
+
 	for (uint32_t k = 0; k < segments(p); k++)
-		expect(lan, to, p, k);
+		expect_made(lan, to, p, len, k);
 }
 
 static uint64_t drops(const struct lan *lan, unsigned int g)
@@ -107,18 +115,21 @@ static uint64_t drops(const struct lan *lan, unsigned int g)
 static void bytes_into(const struct lan_conf *conf, uint32_t payload)
 {
 	static const uint16_t sizes[] = {1448, 536, 9, 65535, 1000, 64999};
+	const struct stats_port *s;
+	struct lan lan;
 
+	start(&lan, conf, 2);
+	s = lan_stats(&lan, 1);
 	for (unsigned int i = 0; i < 2 * 3 * RTE_DIM(sizes); i++) {
 		struct pkt p = segment(1, payload, sizes[i / 6]);
 		unsigned int pieces = conf->rx_shape == LAN_WHOLE ? 1 : LAN_PIECES;
-		struct lan lan;
+		struct stats_port was = *s;
 
 		if (p.gso_size + 100u > conf->rx_buf && !conf->mergeable)
 			continue;
 		if (payload / p.gso_size * (1 + (p.gso_size + 150u) / conf->rx_buf) * pieces >
 		    conf->rx_size)
 			p.payload = p.gso_size < 2000 ? p.gso_size * 5u + 1 : 3000;
-		start(&lan, conf, 2);
 		p.v6 = i % 2 != 0;
 		p.flags |= i % 3 == 1 ? PKT_CWR : 0;
 		p.tags = (uint8_t)(i / 2 % 3);
@@ -129,14 +140,15 @@ static void bytes_into(const struct lan_conf *conf, uint32_t payload)
 		assert_int_equal(lan_poll(&lan, 0), 1);
 		expect_all(&lan, 1, &p);
 		lan_expect_none(&lan, 1);
-		assert_int_equal(lan_stats(&lan, 1)->tx_tso_cut, 1);
-		assert_int_equal(lan_stats(&lan, 1)->tx_segments, segments(&p) - 1);
-		assert_int_equal(lan_stats(&lan, 1)->tx_bytes,
+		assert_int_equal(lan_sent(&lan, 0), 1);
+		assert_int_equal(s->tx_tso_cut - was.tx_tso_cut, 1);
+		assert_int_equal(s->tx_segments - was.tx_segments, segments(&p) - 1);
+		assert_int_equal(s->tx_bytes - was.tx_bytes,
 				 p.payload + segments(&p) * (uint64_t)pkt_parts(frame).end);
 		assert_int_equal(drops(&lan, 1), 0);
 		lan_closes(&lan);
-		lan_fini(&lan);
 	}
+	lan_fini(&lan);
 }
 
 static void bytes(void **state)
@@ -397,6 +409,39 @@ static void small_buffer_is_forgotten(void **state)
 	lan_fini(&lan);
 }
 
+/* An MTU is about what a segment becomes, whoever cuts it; tags do not count. */
+static void mtu(void **state)
+{
+	for (unsigned int i = 0; i < 24; i++) {
+		struct lan_conf conf = {.packed = is_packed(state),
+					.mergeable = true,
+					.rx_size = 64,
+					.rx_buf = 4096};
+		struct pkt p = segment(1, 5 * MSS, MSS);
+		bool takes = i % 2 != 0, fits = i / 2 % 2 != 0;
+		struct vring_net_hdr o;
+		struct lan lan;
+
+		start(&lan, &conf, 2);
+		p.tags = (uint8_t)(i / 4 % 3);
+		p.v6 = i / 12 != 0;
+		lan.guests[1]->link.tx_offloads = takes ? PORT_OL_ALL : 0;
+		lan.guests[1]->link.mtu_frame = 14 + (p.v6 ? 40 : 20) + 32 + MSS - !fits;
+		lan_refill(&lan, 1, 64);
+		guest_sends(&lan, &p, LAN_WHOLE);
+		assert_int_equal(lan_poll(&lan, 0), 1);
+		if (fits && takes)
+			assert_true(lan_receive_load(&lan, 1, got, sizeof(got), &o) > 5 * MSS);
+		else if (fits)
+			expect_all(&lan, 1, &p);
+		lan_expect_none(&lan, 1);
+		assert_int_equal(lan_stats(&lan, 1)->tx_drop[STATS_TX_MTU], !fits);
+		assert_int_equal(drops(&lan, 1), !fits);
+		lan_closes(&lan);
+		lan_fini(&lan);
+	}
+}
+
 /* Frames become more segments than a burst has results: fewer frames at a time, and none is lost. */
 static void crowded(void **state)
 {
@@ -480,6 +525,7 @@ int main(void)
 		BOTH(small_buffer_is_forgotten),
 		BOTH(crowded),
 		BOTH(crowded_alone),
+		BOTH(mtu),
 	};
 
 	return cmocka_run_group_tests(tests, lan_eal_start, NULL);
