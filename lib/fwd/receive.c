@@ -98,6 +98,9 @@ static void load_unfinished(struct fwd_worker *w, unsigned int i)
 		return;
 	field = l.proto == IPPROTO_TCP ? offsetof(struct rte_tcp_hdr, cksum)
 				       : offsetof(struct rte_udp_hdr, dgram_cksum);
+	memcpy(&sum, b + l.l4 + field, sizeof(sum));
+	if (sum == 0 && l.proto == IPPROTO_UDP && !l.v6)
+		return; // its sender made none (RFC 768)
 	if (l.exact && !l.extended) {
 		sum = l.v6 ? rte_ipv6_phdr_cksum((const struct rte_ipv6_hdr *)(b + l.l3), 0)
 			   : rte_ipv4_phdr_cksum((const struct rte_ipv4_hdr *)(b + l.l3), 0);
