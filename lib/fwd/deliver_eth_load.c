@@ -13,6 +13,7 @@
 
 #define TCP_CSUM_AT 16
 #define UDP_CSUM_AT 6
+#define NIC_MSS_MIN 64 /* the least that i40e's driver names */
 
 /* Is a frame with these headers one that DPDK's drivers know how to finish? Extension headers of
  * IPv6 are not: they look for the checksum's field right behind the fixed one. */
@@ -24,8 +25,9 @@ static bool nic_can(const struct vring_net_hdr *o, const struct fwd_layout *l, u
 		return false;
 	if (o->gso_type == VRING_GSO_NONE)
 		return true;
+	// a request for nothing, or for crumbs, stops the queue of some devices
 	return l->proto == IPPROTO_TCP && l->v6 == ((o->gso_type & 0x7f) == VRING_GSO_TCPV6) &&
-	       (len - l->end) / o->gso_size < CUT_SEGMENTS_MAX;
+	       o->gso_size >= NIC_MSS_MIN && len - l->end > o->gso_size;
 }
 
 /* Ask the NIC for it. The headers lie whole in the first mbuf. */
