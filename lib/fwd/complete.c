@@ -10,6 +10,8 @@
 #include <rte_ethdev.h>
 #include <string.h>
 
+#define TX_BURST_MAX 32768u /* mbufs a call: FWD_OUTS of them are 0 in DPDK's 16 bits */
+
 /* Take back what was prepared for frames that stay where they are. */
 static void dest_truncate(struct fwd_worker *w, struct dest *d)
 {
@@ -116,7 +118,7 @@ static uint32_t burst_send(const struct dest *d, struct rte_mbuf **mbufs)
 
 	while (sent < d->n_outs) {
 		uint16_t now = rte_eth_tx_burst(d->link->eth, d->txq, mbufs + sent,
-						(uint16_t)(d->n_outs - sent));
+						(uint16_t)RTE_MIN(d->n_outs - sent, TX_BURST_MAX));
 
 		if (now == 0)
 			break;
@@ -139,10 +141,12 @@ static void publish_eth(struct fwd_worker *w, struct dest *d, struct stats_port 
 		rte_spinlock_lock(lock);
 	// some devices stop a queue for a frame that their driver would have told us not to send
 	while (fit < d->n_outs) {
-		fit += rte_eth_tx_prepare(d->link->eth, d->txq, mbufs + fit,
-					  (uint16_t)(d->n_outs - fit));
-		if (fit == d->n_outs)
-			break;
+		uint16_t n = (uint16_t)RTE_MIN(d->n_outs - fit, TX_BURST_MAX);
+		uint16_t fine = rte_eth_tx_prepare(d->link->eth, d->txq, mbufs + fit, n);
+
+		fit += fine;
+		if (fine == n)
+			continue;
 		outs_refuse(w, d, fit, &t);
 		stats_inc(&s->tx_drop[STATS_TX_REFUSED], 1);
 	}

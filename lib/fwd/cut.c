@@ -65,7 +65,8 @@ bool cut_begin(struct fwd_cut *c, const struct vring_chain *frame, const struct 
 	c->gso_size = o->gso_size;
 	c->left = frame->len - l->end;
 	c->done = 0;
-	if (cut_count(c) > CUT_SEGMENTS_MAX)
+	// what a frame's IP header cannot say is no frame
+	if (cut_count(c) > CUT_SEGMENTS_MAX || cut_len(c, 0) - l->l3 > 65535u + (l->v6 ? 40u : 0u))
 		return false;
 	memcpy(c->head, head.b, l->end);
 	tcp = c->head + l->l4;

@@ -126,11 +126,11 @@ static bool deliver_any(struct fwd_worker *w, struct dest *d, unsigned int i, bo
 	uint32_t room = rte_pktmbuf_data_room_size(d->port->pool) - RTE_PKTMBUF_HEADROOM;
 	bool loaded = (w->needs >> i & 1) != 0;
 	bool cut = loaded && fwd_duty(&w->offloads[i], d->link->tx_offloads) == FWD_CUT;
+	uint32_t wire_len = fwd_wire_len(w, i), longest = cut ? wire_len : w->frames[i].len;
 
 	if (fwd_exceeds(w, i, d->link->mtu_frame))
 		return fwd_drop(w, d, i, STATS_TX_MTU);
-	if (fwd_wire_len(w, i) > d->link->max_frame ||
-	    (w->frames[i].len > room && !d->link->eth_multi_seg && !cut))
+	if (wire_len > d->link->max_frame || (longest > room && !d->link->eth_multi_seg))
 		return fwd_drop(w, d, i, STATS_TX_TOO_LONG);
 	return loaded ? fwd_deliver_eth_load(w, d, i) : deliver_frame(w, d, i, may_lend);
 }

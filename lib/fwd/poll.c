@@ -116,6 +116,7 @@ static __attribute__((noinline)) void announce(struct fwd_worker *w)
 	bool waiting = w->src->waiting;
 
 	w->src->waiting = false; // a wait is of the source's own frames
+	stage_begin(w);
 	if (fwd_announce_take(w))
 		forward(w);
 	w->injected = false;

@@ -171,23 +171,23 @@ static void packed_resume(struct vring_queue *vr, const struct vring_inflight *n
 bool vring_inflight_start(struct vring_queue *vr, void *region, bool resume)
 {
 	struct vring_inflight *note = region;
-	bool found = resume && vr->packed &&
-		     __atomic_load_n(&note->version, __ATOMIC_ACQUIRE) == VERSION &&
+	bool valid = __atomic_load_n(&note->version, __ATOMIC_ACQUIRE) == VERSION &&
 		     __atomic_load_n(&note->desc_num, __ATOMIC_RELAXED) == vr->size;
+	bool found = resume && vr->packed && valid;
 
 	vr->inflight = note;
 	if (found) {
 		packed_resume(vr, note);
-		ring_inflight_end(vr); // in one step: who dies here again finds either state
-	} else {
+	} else if (!valid || resume) {
 		__atomic_store_n(&note->version, 0, __ATOMIC_RELAXED);
 		note_fence();
 		note->features = 0;
 		note->desc_num = vr->size;
 		if (vr->packed)
 			note->packed.free_head = note->packed.old_free_head = 0;
-		ring_inflight_end(vr);
 	}
+	// in one step: who dies here finds either state, and a ring that goes on is never without one
+	ring_inflight_end(vr);
 	__atomic_store_n(&note->version, VERSION, __ATOMIC_RELEASE);
 	vr->tracked = true;
 	return found;

@@ -279,6 +279,109 @@ static void unfinished_from_nic(void **state)
 	}
 }
 
+static uint8_t load_frame[PKT_MAX];
+
+/* Guest 0 sends @p, in load_frame[], to NIC 0. Return: its word. */
+static struct vring_net_hdr load_to_nic(struct net *net, const struct pkt *p, bool ip_length)
+{
+	struct lan_load load = {.frame = load_frame, .len = pkt_make(p, load_frame)};
+
+	load.o = pkt_leave(p, load_frame, load.len);
+	if (!ip_length)
+		memset(load_frame + (p->v6 ? 18 : 16), 0, 2);
+	net->lan.guests[0]->link.rx_offloads = PORT_OL_ALL;
+	net->nics[0]->link.max_frame = VRING_FRAME_MAX;
+	assert_true(lan_send_load(&net->lan, 0, &load));
+	assert_int_equal(lan_poll(&net->lan, 0), 1);
+	assert_int_equal(lan_sent(&net->lan, 0), 1);
+	return load.o;
+}
+
+static const struct lan_conf long_ones[GUESTS] = {
+	{.longest = VRING_FRAME_MAX, .tx_size = 32},
+	{.mergeable = true},
+	{.mergeable = true},
+};
+
+static const struct pkt segment = {
+	.from = 0, .to = NIC0, .ttl = 64, .flags = PKT_ACK, .payload = 9000, .gso_size = 3000};
+
+/* A segment that is none is no work for a device: some stop their queue for one without payload. */
+static void one_segment(void **state)
+{
+	static uint8_t want[PKT_MAX], got[PKT_MAX];
+
+	for (uint32_t payload = 0; payload <= 3000; payload += 1500) {
+		struct pkt p = segment;
+		struct net net = {0};
+		struct rte_mbuf *m;
+		uint32_t len;
+
+		p.payload = payload;
+		net_start(&net, long_ones);
+		net.nics[0]->link.tx_offloads = PORT_OL_ALL & ~PORT_OL_ECN;
+		(void)load_to_nic(&net, &p, true);
+		len = RTE_MAX(pkt_cut(load_frame, 54 + payload, 3000, 0, want), 60u);
+		m = net_sent(0);
+		assert_non_null(m);
+		assert_int_equal(m->ol_flags, 0);
+		assert_int_equal(m->pkt_len, len);
+		assert_memory_equal(rte_pktmbuf_read(m, 0, len, got), want, len);
+		rte_pktmbuf_free(m);
+		assert_int_equal(net_stats(&net, 0)->tx_tso_cut, 1);
+		net_stop(&net);
+	}
+}
+
+/* A device that takes no chains gets none, by way of segments either. */
+static void no_chains(void **state)
+{
+	for (unsigned int size = 1000; size <= 3000; size += 2000) {
+		struct pkt p = segment;
+		struct net net = {0};
+		struct rte_mbuf *m;
+		unsigned int n = 0;
+
+		p.gso_size = (uint16_t)size;
+		net_start(&net, long_ones);
+		net.nics[0]->link.eth_multi_seg = false;
+		(void)load_to_nic(&net, &p, true);
+		for (; (m = net_sent(0)) != NULL; n++) {
+			assert_int_equal(m->nb_segs, 1);
+			rte_pktmbuf_free(m);
+		}
+		assert_int_equal(n, size == 1000 ? 9 : 0);
+		assert_int_equal(net_stats(&net, 0)->tx_drop[STATS_TX_TOO_LONG], size != 1000);
+		net_stop(&net);
+	}
+}
+
+/* Frames that are longer than their IP header can say are not made. */
+static void no_ip_length_for_it(void **state)
+{
+	for (unsigned int over = 0; over < 2; over++) {
+		for (unsigned int v6 = 0; v6 < 2; v6++) {
+			struct pkt p = segment;
+			struct net net = {0};
+			uint32_t n = 0;
+
+			p.v6 = v6 != 0;
+			p.gso_size = (uint16_t)(65535 - 40 + over);
+			p.payload = VRING_FRAME_MAX - 14 - (v6 ? 60 : 40);
+			if (v6) // its header is not in its length: one too many does not exist
+				p.gso_size = 65535;
+			net_start(&net, long_ones);
+			(void)load_to_nic(&net, &p, false);
+			for (struct rte_mbuf *m; (m = net_sent(0)) != NULL; n++)
+				rte_pktmbuf_free(m);
+			assert_int_equal(net_stats(&net, 0)->tx_drop[STATS_TX_BAD_OFFLOAD],
+					 !v6 && over);
+			assert_int_equal(n, v6 ? 1 : over ? 0 : 2);
+			net_stop(&net);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +393,9 @@ int main(void)
 		cmocka_unit_test(cut),
 		cmocka_unit_test(nothing_left_for_nic),
 		cmocka_unit_test(unfinished_from_nic),
+		cmocka_unit_test(one_segment),
+		cmocka_unit_test(no_chains),
+		cmocka_unit_test(no_ip_length_for_it),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);

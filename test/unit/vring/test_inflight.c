@@ -121,7 +121,8 @@ static void complete(struct vring_queue *vr, unsigned int n)
 		vring_complete_read(vr, chains, n);
 }
 
-/* What a child that completes @n chains leaves in memory after each store. Return: how many states;
+/* What a child that completes @n chains (0: one whose ring gets another link) leaves in memory after
+ * each store. Return: how many states;
  * 0 when nobody may be watched here. */
 static unsigned int watch(struct world *w, unsigned int n, uint8_t (*states)[2 * BYTES])
 {
@@ -134,7 +135,10 @@ static unsigned int watch(struct world *w, unsigned int n, uint8_t (*states)[2 *
 		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
 			_exit(77);
 		(void)raise(SIGSTOP);
-		complete(w->d.vr, n);
+		if (n > 0)
+			complete(w->d.vr, n);
+		else // it goes on in another link
+			(void)vring_inflight_start(w->d.vr, w->note, false);
 		w->shared[DONE] = 1;
 		_exit(0);
 	}
@@ -312,6 +316,37 @@ static void a_known_place_is_not_asked_for(void **state)
 	world_down(&w);
 }
 
+/* Killed while a ring that runs gets another link (its guest's memory changes, say), at whatever
+ * instruction: the note counts. */
+static void a_ring_that_goes_on_is_never_without_a_note(void **state)
+{
+	uint8_t(*states)[2 * BYTES] = calloc(STATES, sizeof(*states));
+	unsigned int seq = 0, n_states;
+	uint16_t ids[SIZE], avail, used, avail_after, used_after;
+	uint32_t lens[SIZE];
+	struct world w;
+
+	(void)state;
+	assert_non_null(states);
+	world_up(&w, true, false, 0x8003);
+	(void)post(&w, &seq, ids, lens);
+	complete(w.d.vr, 3);
+	vring_base(w.d.vr, &avail, &used);
+	n_states = watch(&w, 0, states);
+	for (unsigned int i = 0; i < n_states; i++) {
+		memcpy(w.shared, states[i], 2 * BYTES);
+		drv_setup(&w.d, 0x8003, 0x8003);
+		assert_true(vring_inflight_start(w.d.vr, w.note, true));
+		vring_base(w.d.vr, &avail_after, &used_after);
+		assert_int_equal(avail_after, avail);
+		assert_int_equal(used_after, used);
+	}
+	world_down(&w);
+	free(states);
+	if (n_states == 0)
+		skip();
+}
+
 /* Whoever shares the region may write anything there: nothing outside the ring is touched. */
 static void a_note_of_nonsense_harms_nobody(void **state)
 {
@@ -376,6 +411,7 @@ int main(void)
 		cmocka_unit_test(a_burst_is_published_whole_or_not_at_all),
 		cmocka_unit_test(a_ring_that_was_stopped_has_no_note),
 		cmocka_unit_test(a_known_place_is_not_asked_for),
+		cmocka_unit_test(a_ring_that_goes_on_is_never_without_a_note),
 		cmocka_unit_test(a_note_of_nonsense_harms_nobody),
 		cmocka_unit_test(notes_are_where_the_protocol_has_them),
 	};
