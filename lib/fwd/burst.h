@@ -80,6 +80,7 @@ struct fwd_worker {
 	unsigned int n_dests;
 	uint32_t n_outs;
 	uint32_t n_drops;
+	uint32_t n_cuts;      /* segments made */
 	unsigned int n_flood; /* dests[0..n_flood) are the ports that a flooded frame goes to */
 	/* its frames, each a view of memory that belongs to its sender */
 	struct vring_chain frames[FWD_BURST];
@@ -200,6 +201,13 @@ void fwd_complete(struct fwd_worker *w);
 
 /** fwd_notify() - Interrupt the drivers that want it; let go of the locks. */
 void fwd_notify(struct fwd_worker *w);
+
+/** fwd_cuts_add() - Are @n segments more than this burst is to make? */
+static inline bool fwd_cuts_add(struct fwd_worker *w, uint32_t n)
+{
+	w->n_cuts += n;
+	return w->n_cuts > CUT_BURST_MAX;
+}
 
 /** fwd_drop() - Note that @frame is not delivered to @d. Return: false when there is no room for
  *  the note; then the burst was cut before that frame. */

@@ -20,6 +20,7 @@
 #include "offload.h"
 
 #define CUT_SEGMENTS_MAX 2048 /* of one frame: what a hostile gso_size may cost */
+#define CUT_BURST_MAX    4096 /* of one burst; 32 frames that Linux sends are 1,440 */
 
 struct fwd_cut {
 	const struct vring_chain *frame;

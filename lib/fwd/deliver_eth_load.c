@@ -83,6 +83,8 @@ static bool deliver_cut(struct fwd_worker *w, struct dest *d, unsigned int i)
 
 	if (!cut_begin(c, &w->frames[i], w->segs, fwd_head(w, i), o))
 		return fwd_drop(w, d, i, STATS_TX_BAD_OFFLOAD);
+	if (fwd_cuts_add(w, cut_count(c)) && fwd_crowded(w, i))
+		return false; // else it is the only one
 	each = 1 + (cut_len(c, 0) - 1) / room;
 	// all or nothing, and something is left for the frames behind it
 	if (!mbuf_pool_has(d->port->pool, cut_count(c) * each + FWD_BURST))

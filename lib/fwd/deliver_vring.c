@@ -256,6 +256,8 @@ static bool deliver_cut(struct delivery *v, unsigned int frame)
 
 	if (!cut_begin(c, &w->frames[frame], w->segs, fwd_head(w, frame), o))
 		return fwd_drop(w, v->d, frame, STATS_TX_BAD_OFFLOAD);
+	if (fwd_cuts_add(w, cut_count(c)) && fwd_crowded(w, frame))
+		return false; // else it is the only one
 	while (cut_more(c)) {
 		int ret;
 

@@ -164,6 +164,21 @@ static void apply_kick(struct gate_device *dev, uint32_t index)
 		ring->enabled = true;
 }
 
+/* Logging that was on and is off again, a migration that came to nothing: the log is let go of. */
+static void log_settle(struct gate_device *dev)
+{
+	bool wanted = (dev->features & GATE_F_LOG_ALL) != 0;
+
+	if (wanted)
+		dev->was_logged = true;
+	for (unsigned int i = 0; i < dev->max_rings && !wanted; i++)
+		wanted = dev->rings[i].log_used;
+	if (!wanted && dev->was_logged) {
+		dev->was_logged = false;
+		dev->has_log = false;
+	}
+}
+
 void gate_apply(struct gate_device *dev, const struct gate_msg *msg)
 {
 	const union gate_payload *p = &msg->payload;
@@ -214,4 +229,6 @@ void gate_apply(struct gate_device *dev, const struct gate_msg *msg)
 	default: // nothing that is remembered
 		break;
 	}
+	if (dev->has_log)
+		log_settle(dev);
 }

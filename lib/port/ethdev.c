@@ -8,6 +8,7 @@
 
 #include "internal.h"
 
+#include <base/log.h>
 #include <errno.h>
 #include <rte_bus.h>
 #include <rte_dev.h>
@@ -185,6 +186,11 @@ static int ethdev_configure(struct ethdev_port *ep, const struct port_ethdev_par
 		if (ret != 0 && ret != -ENOTSUP)
 			return err_set(err, ret, "port %s: '%s' does not take an MTU of %u: %s",
 				       p->name, p->device, p->mtu, strerror(-ret));
+		if (ret == -ENOTSUP)
+			log_msg(LOG_LEVEL_WARN, "port",
+				"%s: the driver of '%s' sets no MTU: frames longer than its own "
+				"are dropped (too-long) whatever mtu= says",
+				p->name, p->device);
 	}
 	ret = rte_eth_dev_adjust_nb_rx_tx_desc(ep->eth, &rx_descs, &tx_descs);
 	if (ret != 0)

@@ -76,6 +76,7 @@ static void on_leg_close(void *user)
 		r->fault = VRING_OK;
 		r->restarts = 0;
 		r->stale_told = 0;
+		r->voided = 0;
 		r->linked = 0;
 	}
 	vhost_log_drop(vp);
@@ -151,8 +152,12 @@ static int on_resume(void *user, const struct gate_device *dev, struct err *err)
 	vhost_link_stop(vp); // does nothing after a quiesce()
 	if (!dev->has_log)
 		vhost_log_drop(vp);
-	if (!dev->has_inflight)
+	if (!dev->has_inflight) {
+		// whoever brings the region again does not go on from there
+		for (uint16_t i = 0; i < vp->n_rings; i++)
+			vhost_ring_untrack(vp, i, dev->rings[i].restarts);
 		vhost_inflight_drop(vp);
+	}
 	ret = vhost_link_build(vp, dev, &link, &vp->mem, err);
 	if (ret != 0)
 		return ret;

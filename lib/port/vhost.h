@@ -16,6 +16,7 @@ struct vhost_ring {
 	int call_fd;         /* owned; -1 = none */
 	int kick_fd;         /* owned; -1 = none */
 	uint32_t fault;      /* enum vring_fault that stopped it */
+	uint32_t voided;     /* gate_ring.restarts when its note was last voided */
 	uint32_t stale_told; /* gate_ring.restarts when it was last said that it cannot go on */
 	uint32_t
 		restarts; /* gate_ring.restarts when it was stopped: a new start clears the fault */
@@ -102,4 +103,4 @@ void vhost_ring_track(struct vhost_port *vp, const struct gate_device *dev, uint
 
 /** vhost_ring_untrack() - Ring @index is not started (any more): where it stands is the front-end's to
  *  say. */
-void vhost_ring_untrack(struct vhost_port *vp, uint16_t index);
+void vhost_ring_untrack(struct vhost_port *vp, uint16_t index, uint32_t restarts);

@@ -126,7 +126,7 @@ static int queue_add(struct vhost_port *vp, const struct gate_device *dev, uint1
 	int ret;
 
 	if (!ring->started)
-		vhost_ring_untrack(vp, index);
+		vhost_ring_untrack(vp, index, ring->restarts);
 	if (!ring->started || (index % 2 == 0 && !ring->enabled))
 		return 0;
 	q = rte_zmalloc_socket("port_queue", sizeof(*q), RTE_CACHE_LINE_SIZE, vp->impl.port.node);

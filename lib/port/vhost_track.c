@@ -134,11 +134,15 @@ void vhost_ring_track(struct vhost_port *vp, const struct gate_device *dev, uint
 		(void)eventfd_write(known->call_fd, 1);
 }
 
-void vhost_ring_untrack(struct vhost_port *vp, uint16_t index)
+void vhost_ring_untrack(struct vhost_port *vp, uint16_t index, uint32_t restarts)
 {
+	struct vhost_ring *known = &vp->rings[index];
 	void *note = note_of(vp, index);
 
-	if (note != NULL && vp->rings[index].linked != 0)
+	known->linked = 0;
+	if (known->voided == restarts)
+		return; // also a ring that was not started since the connection: its note is of the last
+	known->voided = restarts;
+	if (note != NULL)
 		vring_inflight_stop(note);
-	vp->rings[index].linked = 0;
 }

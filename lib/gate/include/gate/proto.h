@@ -168,6 +168,7 @@ struct gate_device {
 	bool has_memory;           /* a SET_MEM_TABLE has succeeded */
 	bool features_frozen;      /* a SET_VRING_NUM was accepted */
 	bool has_log;              /* a SET_LOG_BASE is in force */
+	bool was_logged;           /* LOG_ALL has been on since SET_LOG_BASE */
 	bool has_inflight;         /* a SET_INFLIGHT_FD is in force */
 	uint16_t max_rings;        /* 2 * queue pairs offered; never above GATE_RINGS_MAX */
 	struct gate_mem_table mem; /* the last accepted table */
