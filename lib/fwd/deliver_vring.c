@@ -37,10 +37,13 @@ struct delivery {
 static void room_take_joined(struct delivery *v, struct room *room, struct vring_cursor *at)
 {
 	struct fwd_worker *w = v->w;
-	struct vring_elem *elems = &w->outs[w->n_outs].elem;
-	unsigned int n = vring_take_joined(v->vr, at, room->need, w->out_segs, elems,
-					   RTE_MIN((uint32_t)FWD_SEGS, FWD_OUTS - w->n_outs));
+	unsigned int max = RTE_MIN((uint32_t)FWD_SEGS, FWD_OUTS - w->n_outs), n;
+	struct vring_elem *elems;
 
+	if (max == 0) // and no place to name
+		return;
+	elems = &w->outs[w->n_outs].elem;
+	n = vring_take_joined(v->vr, at, room->need, w->out_segs, elems, max);
 	memset(&w->out_frame[w->n_outs], (int)(room->frame | OUT_MORE), n);
 	if (n > 0)
 		w->out_frame[w->n_outs] = (uint8_t)room->frame;
