@@ -127,7 +127,7 @@ CASES = (
          Setting(**_TSO), _TSO_HOLDS),
     _tcp("tso-pages", "TCP segments as Linux sends: 18 pieces in an indirect table, 16 buffers",
          Setting(chain="pages", buffer=4096, **_TSO), _TSO_HOLDS),
-    _tcp("tso-cut", "TCP segments of 64 KiB to guests that take none: the switch cuts them",
+    _tcp("tso-cut", "TCP segments of 64 KiB to guests that take checksums only: cut",
          Setting(takes="csum", **_TSO), {"ovs": (1.0, 1.2)}),
     _tcp("csum-pass", "TCP frames of 1514 bytes, unfinished checksums passed on",
          Setting(takes="csum", **_CSUM), {"testpmd-io": (1.3, 1.6), "ovs-tso": (1.5, 1.9), "ovs": (1.5, 1.9)}),
