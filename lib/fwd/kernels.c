@@ -134,7 +134,8 @@ static void copy_frame(uint8_t *dst, const struct vring_chain *f, const struct v
 
 typedef uint8_t avec __attribute__((vector_size(FWD_VEC), may_alias));
 
-/* Stores are aligned, four a round: segments of 64 KiB took 15 to 20 % more cycles with memcpy(). */
+/* Stores are aligned, four a round: with memcpy() segments of 64 KiB take 5 % more cycles into buffers
+ * of 2 KiB, 27 % into those of 4 KiB. */
 static void copy_bytes(uint8_t *dst, const uint8_t *src, uint32_t len)
 {
 	uint32_t front = FWD_VEC - (uint32_t)((uintptr_t)dst % FWD_VEC);
