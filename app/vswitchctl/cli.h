@@ -110,4 +110,7 @@ void render_done(const struct cli *cli, const json_t *result);
 void render_port_list(const struct cli *cli, const json_t *result);
 void render_port_show(const struct cli *cli, const json_t *result);
 void render_port_add(const struct cli *cli, const json_t *result);
+
+/** render_limits() - The limits that are set, a line each. */
+void render_limits(const struct cli *cli, const json_t *limits);
 enum cli_exit mac_run_list(struct cli *cli);

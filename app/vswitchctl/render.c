@@ -48,9 +48,13 @@ void render_status(const struct cli *cli, const json_t *r)
 		table_pair(cli->out, width, "back-pressure", "%llu us", (unsigned long long)wait);
 	else
 		table_pair(cli->out, width, "back-pressure", "off");
+	render_limits(cli, json_object_get(r, "limits"));
 	table_pair(cli->out, width, "mbufs", "%llu of %llu in use",
 		   (unsigned long long)cli_num(r, "mbufs_in_use"),
 		   (unsigned long long)cli_num(r, "mbufs_total"));
+	if (cli_num(r, "log_lost") > 0)
+		table_pair(cli->out, width, "log", "%llu lines lost",
+			   (unsigned long long)cli_num(r, "log_lost"));
 }
 
 void render_version(const struct cli *cli, const json_t *r)

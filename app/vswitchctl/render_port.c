@@ -82,6 +82,7 @@ static void print_node(const struct cli *cli, const char *key, int node)
 
 static void print_vhost(const struct cli *cli, const json_t *port)
 {
+	const json_t *peer = json_object_get(port, "peer");
 	const size_t width = cli->width;
 	char text[UNITS_LEN];
 
@@ -95,6 +96,15 @@ static void print_vhost(const struct cli *cli, const json_t *port)
 		   (unsigned long long)cli_num(port, "messages"),
 		   units_plural(cli_num(port, "messages"), "message", "messages"),
 		   (unsigned long long)cli_num(port, "refused"));
+	if (peer != NULL && !json_is_null(peer))
+		table_pair(cli->out, width, "front-end", "pid %llu, uid %llu, gid %llu",
+			   (unsigned long long)cli_num(peer, "pid"),
+			   (unsigned long long)cli_num(peer, "uid"),
+			   (unsigned long long)cli_num(peer, "gid"));
+	if (cli_num(port, "late") > 0 || cli_num(port, "held") > 0)
+		table_pair(cli->out, width, "limits", "%llu late, %llu times too fast",
+			   (unsigned long long)cli_num(port, "late"),
+			   (unsigned long long)cli_num(port, "held"));
 	if (cli_str(port, "last_error")[0])
 		table_pair(cli->out, width, "last error", "%s", cli_str(port, "last_error"));
 	print_features(cli, port);
@@ -112,6 +122,8 @@ static void print_vhost(const struct cli *cli, const json_t *port)
 		   units_bytes(cli_num(port, "memory_bytes"), text),
 		   (unsigned long long)cli_num(port, "memory_regions"),
 		   units_plural(cli_num(port, "memory_regions"), "region", "regions"));
+	if (strcmp(cli_str(port, "memory"), "shared") != 0)
+		table_pair(cli->out, width, "memory", "%s", cli_str(port, "memory"));
 	print_node(cli, "memory node", cli_int(port, "memory_node"));
 }
 
@@ -126,6 +138,28 @@ static void print_device(const struct cli *cli, const json_t *port)
 		   (unsigned long long)cli_num(port, "mtu"),
 		   cli_bool(port, "promisc") ? "on" : "off", cli_bool(port, "gro") ? "on" : "off");
 	print_offloads(cli, port, "device sends", "takes", true);
+}
+
+void render_limits(const struct cli *cli, const json_t *limits)
+{
+	char text[UNITS_LEN];
+	const char *key;
+	json_t *rate;
+
+	json_object_foreach((json_t *)limits, key, rate)
+	{
+		if (json_integer_value(rate) > 0)
+			table_pair(cli->out, cli->width, key, "%s/s",
+				   units_count((uint64_t)json_integer_value(rate), text));
+	}
+}
+
+static void print_rules(const struct cli *cli, const json_t *port)
+{
+	table_pair(cli->out, cli->width, "spoof check", "%s%s",
+		   cli_bool(port, "spoof_checked") ? "on" : "off",
+		   strcmp(cli_str(port, "spoof_check"), "auto") ? "" : " (auto)");
+	render_limits(cli, json_object_get(port, "limits"));
 }
 
 static void print_drops(const struct cli *cli, const char *key, const json_t *reasons)
@@ -195,6 +229,9 @@ static void print_counters(const struct cli *cli, const json_t *c)
 		   units_plural(cli_num(c, "waits"), "time a sender was", "times senders were"));
 	table_pair(cli->out, cli->width, "interrupts", "%s",
 		   units_count(cli_num(c, "interrupts"), text));
+	if (cli_num(c, "faults") > 0)
+		table_pair(cli->out, cli->width, "faults", "%s",
+			   units_count(cli_num(c, "faults"), text));
 }
 
 static const struct table_column ring_columns[] = {
@@ -263,6 +300,7 @@ void render_port_show(const struct cli *cli, const json_t *port)
 	print_node(cli, "port node", cli_int(port, "port_node"));
 	table_pair(cli->out, cli->width, "queue pairs", "%d in use, %d offered",
 		   cli_int(port, "active_pairs"), cli_int(port, "queues"));
+	print_rules(cli, port);
 	print_counters(cli, json_object_get(port, "counters"));
 	print_rings(cli, json_object_get(port, "rings"), vhost);
 }

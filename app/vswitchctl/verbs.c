@@ -60,8 +60,8 @@ const struct verb cli_verbs[] = {
 	{
 		.noun = "port",
 		.verb = "set",
-		.args = "NAME link=up|down",
-		.help = "take a port's link down, or up again",
+		.args = "NAME link=up|down | NAME LIMIT=RATE|off",
+		.help = "link, spoof-check, or a limit",
 		.method = "port.set",
 		.params = {"name", "KEY=VALUE"},
 		.n_required = 2,

@@ -155,6 +155,20 @@ out:
 
 /* --- worker show --- */
 
+/* Nothing where all is well. */
+static void print_stalls(const struct cli *cli, const json_t *worker)
+{
+	const uint64_t stalls = cli_num(worker, "stalls"), ms = cli_num(worker, "stalled_ms");
+
+	if (stalls == 0)
+		return;
+	if (ms > 0)
+		table_pair(cli->out, cli->width, "stalls", "%llu; it stands still since %llu ms",
+			   (unsigned long long)stalls, (unsigned long long)ms);
+	else
+		table_pair(cli->out, cli->width, "stalls", "%llu", (unsigned long long)stalls);
+}
+
 static void print_pairs(const struct cli *cli, const json_t *before, const json_t *now)
 {
 	const struct load load = load_between(before, now, grown(before, now, "time_ns"));
@@ -168,6 +182,7 @@ static void print_pairs(const struct cli *cli, const json_t *before, const json_
 	table_pair(cli->out, width, "cycles/frame", "%s", load.cycles);
 	table_pair(cli->out, width, "frames/burst", "%s", load.burst);
 	table_pair(cli->out, width, "sleeps/s", "%s", load.sleeps);
+	print_stalls(cli, now);
 	if (cli_num(now, "n_queues") == 0)
 		table_pair(cli->out, width, "queues", "none");
 	if (!cli_bool(now, "stages_counted"))

@@ -134,6 +134,8 @@ static const char *remedy(const char *line)
 	if (strstr(line, "no mounted hugetlbfs") != NULL)
 		return "mount it (mount -t hugetlbfs hugetlbfs /dev/hugepages), or add --in-memory "
 		       "before '--'";
+	if (strstr(line, "lock hugepage directory") != NULL)
+		return "this user may not read the hugetlbfs mount: chmod 755 /dev/hugepages";
 	if (strstr(line, "ugepage") != NULL || strstr(line, "emory") != NULL)
 		return "reserve huge pages (echo 512 > /sys/kernel/mm/hugepages/"
 		       "hugepages-2048kB/nr_hugepages), or add --no-huge -m 256 before '--'";
@@ -175,8 +177,9 @@ int eal_start(struct eal_args *args, enum log_level level, struct err *err)
 	capture_end(&capture, text, sizeof(text));
 	if (ret >= 0) {
 		logs_quiet(level);
+		eal_log_open();
 		if (level >= LOG_LEVEL_INFO)
-			(void)!write(STDERR_FILENO, text, strlen(text));
+			log_text(LOG_LEVEL_INFO, text, strlen(text));
 		return 0;
 	}
 	line = line_telling(text);

@@ -8,7 +8,7 @@
 #include <base/err.h>
 #include <conf/options.h>
 
-#define EAL_ARGS_MAX 64
+#define EAL_ARGS_MAX 68
 
 /* EAL's argument vector. rte_eal_init() may permute the pointers. */
 struct eal_args {
@@ -21,7 +21,8 @@ struct eal_args {
 /**
  * eal_args_make() - The user's own arguments if there was a "--"; else defaults that just work:
  * --in-memory, the first two CPUs that the process may use, no PCI scan unless a port needs it,
- * and normal pages where no huge ones are free and no PCI device needs them.
+ * and normal pages where no huge ones are free and no PCI device needs them. With vhost-only the
+ * user's own are completed: memory without files, no PCI scan, no physical addresses.
  * Return: 0, or -EINVAL with @err.
  */
 int eal_args_make(const struct options *options, char **argv, struct eal_args *out,
@@ -33,6 +34,9 @@ int eal_args_make(const struct options *options, char **argv, struct eal_args *o
  * Return: 0, or -errno with @err.
  */
 int eal_start(struct eal_args *args, enum log_level level, struct err *err);
+
+/** eal_log_open() - Have what DPDK says from now on logged as our own lines are. */
+void eal_log_open(void);
 
 /** eal_stop() - rte_eal_cleanup(), where that is safe. */
 void eal_stop(void);

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define VHOST_ONLY_ARGS 4 /* that are added to the user's own at most */
+
 static void arg_add(struct eal_args *a, const char *text)
 {
 	// EAL takes char *, and changes none of the strings themselves
@@ -88,17 +90,42 @@ static bool has_hugepages(void)
 	return n > 0;
 }
 
+static bool args_have(const struct eal_args *a, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (int i = 1; i < a->argc; i++)
+		if (strncmp(a->argv[i], name, len) == 0 &&
+		    (a->argv[i][len] == '\0' || a->argv[i][len] == '='))
+			return true;
+	return false;
+}
+
+/* Without devices nothing needs a PCI scan, physical addresses (which take SYS_ADMIN to read) or
+ * files on a hugetlbfs (which the sandbox lets nobody make). */
+static void vhost_only_add(struct eal_args *a)
+{
+	if (!args_have(a, "--no-pci"))
+		arg_add(a, "--no-pci");
+	if (!args_have(a, "--iova-mode"))
+		arg_add(a, "--iova-mode=va");
+	if (!args_have(a, "--no-huge") && !args_have(a, "--in-memory"))
+		arg_add(a, "--in-memory");
+}
+
 int eal_args_make(const struct options *options, char **argv, struct eal_args *out, struct err *err)
 {
 	memset(out, 0, sizeof(*out));
 	arg_add(out, argv[0]);
 	if (options->has_eal_args) {
-		if (options->eal_argc > EAL_ARGS_MAX)
+		if (options->eal_argc > EAL_ARGS_MAX - VHOST_ONLY_ARGS)
 			return err_set(err, -EINVAL,
 				       "more than %d arguments before '--'; give fewer",
-				       EAL_ARGS_MAX - 1);
+				       EAL_ARGS_MAX - VHOST_ONLY_ARGS - 1);
 		for (int i = 1; i < options->eal_argc; i++)
 			arg_add(out, argv[i]);
+		if (options->conf.vhost_only)
+			vhost_only_add(out);
 		return 0;
 	}
 	lcores_choose(out->lcores, sizeof(out->lcores));
@@ -112,9 +139,14 @@ int eal_args_make(const struct options *options, char **argv, struct eal_args *o
 			arg_add(out, "--no-shconf");
 			arg_add(out, "-m");
 			arg_add(out, "256");
-			return 0;
 		}
 	}
-	arg_add(out, "--in-memory");
+	if (!out->no_huge)
+		arg_add(out, "--in-memory");
+	if (options->conf.vhost_only) {
+		vhost_only_add(out);
+		arg_add(out,
+			"--no-telemetry"); // one socket less; the control socket tells the same
+	}
 	return 0;
 }

@@ -5,8 +5,11 @@
  * or is the worker where there is one lcore only.
  */
 
+#include "activation.h"
 #include "control.h"
 #include "eal.h"
+#include "privileges.h"
+#include "sandbox.h"
 
 #include <errno.h>
 #include <port/dpdk_compat.h>
@@ -14,7 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+#define FILES_MIN   64  /* below it EAL panics in places, without a word that helps */
+#define LOG_STOP_MS 300 /* of the two seconds that a stop may take */
 
 static void print_line(void *user, const char *text)
 {
@@ -23,6 +31,8 @@ static void print_line(void *user, const char *text)
 
 static compat_thread_ret control_main(void *arg)
 {
+	// the name that DPDK gives it goes by a file in /proc, which the sandbox may forbid
+	(void)prctl(PR_SET_NAME, "vsw-control");
 	control_run(arg);
 	return COMPAT_THREAD_END;
 }
@@ -41,26 +51,45 @@ static void signals_block(void)
 
 /* A connected port takes two sockets, two more in the library, its memory files and two eventfds a
  * queue, on both sides. */
-static void files_raise(void)
+static int files_raise(struct err *err)
 {
 	struct rlimit limit, more;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
+		return 0;
 	more = limit;
 	if (more.rlim_max < 1048576)
 		more.rlim_max = 1048576;
 	more.rlim_cur = more.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &more) == 0)
-		return;
+		return 0;
 	limit.rlim_cur = limit.rlim_max; // not root: as far as it goes
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max >= FILES_MIN)
+		return 0;
+	return err_set(err, -EMFILE,
+		       "only %llu files may be open, and DPDK alone takes some 30; raise the limit "
+		       "(ulimit -n, or LimitNOFILE= of the unit) to at least %d",
+		       (unsigned long long)limit.rlim_max, FILES_MIN);
 }
 
 static int failed(const struct err *err)
 {
-	(void)fprintf(stderr, "vswitchd: %s\n", err->text);
+	char text[ERR_TEXT_MAX + 16];
+	int len = snprintf(text, sizeof(text), "vswitchd: %s", err->text);
+
+	log_text(LOG_LEVEL_ERR, text, (size_t)len);
 	return EXIT_FAILURE;
+}
+
+/* Whoever owns the file decides what the switch does. */
+static void warn_owner(const struct conf *conf)
+{
+	if (conf->file_owner != (uid_t)-1 && conf->file_owner != 0 && conf->file_owner != geteuid())
+		log_msg(LOG_LEVEL_WARN, "conf",
+			"the configuration file belongs to uid %u, who may change it; give it to "
+			"root or to the switch's own user",
+			(unsigned int)conf->file_owner);
 }
 
 static int run(const struct options *options, char **argv)
@@ -71,10 +100,16 @@ static int run(const struct options *options, char **argv)
 	int ret;
 
 	signals_block();
-	files_raise();
-	ret = eal_args_make(options, argv, &args, &control.err);
+	warn_owner(&options->conf);
+	ret = files_raise(&control.err);
+	if (ret == 0)
+		ret = eal_args_make(options, argv, &args, &control.err);
+	if (ret == 0 && options->conf.vhost_only)
+		ret = privileges_drop(&control.err);
 	if (ret == 0)
 		ret = eal_start(&args, options->log_level, &control.err);
+	if (ret == 0)
+		ret = sandbox_enter(options->conf.sandbox, options->conf.vhost_only, &control.err);
 	if (ret != 0)
 		return failed(&control.err);
 	(void)sem_init(&control.built, 0, 0);
@@ -117,9 +152,11 @@ int main(int argc, char **argv)
 		options_report(&options, print_line, NULL);
 		break;
 	case OPTIONS_RUN:
-		status = run(&options, argv);
+		status = activation_take(&options.conf, &err) == 0 ? run(&options, argv)
+								   : failed(&err);
 		break;
 	}
 	options_fini(&options);
+	(void)log_stop(LOG_STOP_MS);
 	exit(status);
 }

@@ -329,14 +329,20 @@ static void timer_expired(void *user, uint32_t events)
 		timer->fn(timer->user);
 }
 
-int loop_timer_add(struct loop *loop, unsigned int interval_ms, loop_fn *fn, void *user,
-		   struct loop_timer **out)
+static struct itimerspec timer_spec(unsigned int interval_ms)
 {
-	struct timespec interval = {
+	const struct timespec interval = {
 		.tv_sec = (time_t)(interval_ms / 1000),
 		.tv_nsec = (long)(interval_ms % 1000) * 1000000,
 	};
-	struct itimerspec spec = {.it_interval = interval, .it_value = interval};
+
+	return (struct itimerspec){.it_interval = interval, .it_value = interval};
+}
+
+int loop_timer_add(struct loop *loop, unsigned int interval_ms, loop_fn *fn, void *user,
+		   struct loop_timer **out)
+{
+	const struct itimerspec spec = timer_spec(interval_ms);
 	struct loop_timer *timer;
 	int ret;
 
@@ -372,6 +378,14 @@ close_fd:
 free_timer:
 	free(timer);
 	return ret;
+}
+
+void loop_timer_set(struct loop_timer *timer, unsigned int interval_ms)
+{
+	const struct itimerspec spec = timer_spec(interval_ms);
+
+	// cannot fail: the descriptor is ours and the time a legal one
+	(void)timerfd_settime(timer->fd, 0, &spec, NULL);
 }
 
 void loop_timer_del(struct loop_timer *timer)

@@ -32,22 +32,35 @@ static bool is_printable(const char *text)
 static int check_vhost(const struct conf_port *port, struct err *err)
 {
 	size_t len = strnlen(port->path, sizeof(port->path));
+	const char *leaf;
 	uid_t uid;
 	gid_t gid;
 	int ret;
 
 	if (len == 0 || len == sizeof(port->path))
 		return err_set(err, -EINVAL, "the socket's path must have 1 to %d bytes",
-			       CONF_PATH_MAX - 1);
+			       CONF_SOCKET_MAX - 1);
 	if (!is_printable(port->path))
 		return err_set(err, -EINVAL,
-			       "the path '%s' has control characters; choose another one",
-			       port->path);
+			       "the path '" TEXT_CLIP
+			       "' has control characters; choose another one",
+			       TEXT_CLIPPED(port->path));
 	if (port->path[len - 1] == '/')
 		return err_set(err, -EINVAL,
-			       "the path %s ends with '/', so it names a directory; name a socket "
-			       "in it",
-			       port->path);
+			       "the path " TEXT_CLIP " ends with '/', so it names a directory; "
+			       "name a socket in it",
+			       TEXT_CLIPPED(port->path));
+	leaf = strrchr(port->path, '/');
+	leaf = leaf != NULL ? leaf + 1 : port->path;
+	if (len >= CONF_PATH_MAX && strlen(leaf) > CONF_LEAF_MAX)
+		return err_set(err, -EINVAL,
+			       "in a path of more than %d bytes the socket's own name has at most "
+			       "%d; choose a shorter one",
+			       CONF_PATH_MAX - 1, CONF_LEAF_MAX);
+	if (port->has_fd && (port->client || port->owner[0] != '\0' || port->group[0] != '\0'))
+		return err_set(err, -EINVAL,
+			       "mode, owner and group have no use with fd, a socket that is open "
+			       "already; leave them out");
 	if (port->gro)
 		return err_set(err, -EINVAL, "gro is not for a vhost port; leave it out");
 	if (port->perms > 0777)
@@ -282,6 +295,18 @@ out:
 	return ret;
 }
 
+static int check_vhost_only(const struct conf *conf, struct err *err)
+{
+	for (size_t i = 0; i < conf->n_ports && conf->vhost_only; i++) {
+		if (conf->ports[i].kind == CONF_PORT_ETHDEV)
+			return err_set(err, -EINVAL,
+				       "port %s is a device, which vhost-only excludes; leave one "
+				       "of the two out",
+				       conf->ports[i].device);
+	}
+	return 0;
+}
+
 int conf_check(struct conf *conf, struct err *err)
 {
 	int ret;
@@ -291,7 +316,9 @@ int conf_check(struct conf *conf, struct err *err)
 		if (ret < 0)
 			return ret;
 	}
-	ret = check_ports(conf, err);
+	ret = check_vhost_only(conf, err);
+	if (ret == 0)
+		ret = check_ports(conf, err);
 	if (ret == 0)
 		ret = check_mac_ports(conf, err);
 	if (ret == 0)

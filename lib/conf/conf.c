@@ -27,6 +27,7 @@ void conf_init(struct conf *conf)
 		.unknown = CONF_UNKNOWN_FLOOD,
 		.backpressure_us = CONF_BACKPRESSURE_US_DEF,
 		.idle = CONF_IDLE_POLL,
+		.file_owner = (uid_t)-1,
 	};
 }
 
@@ -121,6 +122,49 @@ int conf_set_idle(struct conf *conf, const char *value, struct err *err)
 	return 0;
 }
 
+int conf_set_storm_broadcast(struct conf *conf, const char *value, struct err *err)
+{
+	return conf_rate_read(value, &conf->storms[CONF_RATE_BROADCAST], err);
+}
+
+int conf_set_storm_multicast(struct conf *conf, const char *value, struct err *err)
+{
+	return conf_rate_read(value, &conf->storms[CONF_RATE_MULTICAST], err);
+}
+
+int conf_set_storm_unknown(struct conf *conf, const char *value, struct err *err)
+{
+	return conf_rate_read(value, &conf->storms[CONF_RATE_UNKNOWN], err);
+}
+
+static const char *const sandbox_names[] = {"on", "kill", "log", "off"};
+
+const char *conf_sandbox_name(enum conf_sandbox sandbox)
+{
+	return sandbox_names[sandbox];
+}
+
+int conf_set_sandbox(struct conf *conf, const char *value, struct err *err)
+{
+	for (int i = CONF_SANDBOX_ON; i <= CONF_SANDBOX_OFF; i++) {
+		if (strcmp(value, sandbox_names[i]) == 0) {
+			conf->sandbox = (enum conf_sandbox)i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "'" TEXT_CLIP "': must be on, kill, log or off",
+		       TEXT_CLIPPED(value));
+}
+
+int conf_set_vhost_only(struct conf *conf, const char *value, struct err *err)
+{
+	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+		return err_set(err, -EINVAL, "'" TEXT_CLIP "': must be on or off",
+			       TEXT_CLIPPED(value));
+	conf->vhost_only = strcmp(value, "on") == 0;
+	return 0;
+}
+
 int conf_set_ctl(struct conf *conf, const char *value, struct err *err)
 {
 	if (value[0] == '\0')
@@ -133,6 +177,16 @@ int conf_set_ctl(struct conf *conf, const char *value, struct err *err)
 			       "at most %d; choose a shorter one",
 			       TEXT_CLIPPED(value), strlen(value), CONF_PATH_MAX - 1);
 	return 0;
+}
+
+int conf_set_ctl_readers(struct conf *conf, const char *value, struct err *err)
+{
+	gid_t gid;
+
+	if (value[0] == '\0' || text_copy(conf->ctl_readers, sizeof(conf->ctl_readers), value) < 0)
+		return err_set(err, -EINVAL, "'" TEXT_CLIP "': no group can have this name",
+			       TEXT_CLIPPED(value));
+	return conf_gid_lookup(conf->ctl_readers, &gid, err);
 }
 
 int conf_ctl_default(const char *runtime_dir, char path[static CONF_PATH_MAX], struct err *err)

@@ -7,6 +7,7 @@
  */
 #include "file.h"
 
+#include <conf/conf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 
 #include "text.h"
 
-#define KEYS_MAX       24 // of one mapping; the longest has 16
-#define KEYS_TEXT_MAX  160
+#define KEYS_MAX       24 // of one mapping; the longest has 22
+#define KEYS_TEXT_MAX  280
 #define FIELD_STEP     "  in mapping field '"
 #define ENTRY_STEP     "  in sequence entry '"
 #define MESSAGE_PREFIX "Load: "
@@ -140,6 +141,7 @@ int file_explain(const struct yaml_text *text, const cyaml_schema_value_t *schem
 	enum yaml_where where = YAML_AT_VALUE;
 	struct yaml_path path = {0};
 	char place[64];
+	int ret = -EINVAL;
 
 	if (code == CYAML_ERR_OOM)
 		return err_set(err, -ENOMEM, "%.120s: no memory to read it", text->name);
@@ -159,6 +161,9 @@ int file_explain(const struct yaml_text *text, const cyaml_schema_value_t *schem
 		err_set(err, -EINVAL, "%s has no '%s'; add '%s: ...'", place, word, word);
 	} else if (code == CYAML_ERR_INVALID_VALUE) {
 		err_set(err, -EINVAL, "%s %s", place, wanted_type(schema, &path));
+	} else if (code == CYAML_ERR_SEQUENCE_ENTRIES_MAX) { // nothing else has a limit
+		ret = err_set(err, -ENOSPC, "too many ports: %d is the most; leave some out",
+			      CONF_PORTS_MAX);
 	} else if (is_twice) {
 		err_set(err, -EINVAL, "key '%s' is there twice; keep one", word);
 		where = YAML_AT_SECOND_KEY;
@@ -169,5 +174,5 @@ int file_explain(const struct yaml_text *text, const cyaml_schema_value_t *schem
 		err_set(err, -EINVAL, "%s cannot be read; write plain 'key: value' lines", place);
 	}
 	yaml_error(text, &path, where, word, err);
-	return -EINVAL;
+	return ret;
 }

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cyaml/cyaml.h>
@@ -26,8 +27,14 @@ struct file_switch {
 	char *unknown_unicast;
 	char *mtu;
 	char *backpressure_us;
+	char *storm_broadcast;
+	char *storm_multicast;
+	char *storm_unknown;
 	char *idle;
+	char *sandbox;
+	char *vhost_only;
 	char *ctl;
+	char *ctl_readers;
 };
 
 struct file_port {
@@ -46,6 +53,14 @@ struct file_port {
 	char *link;
 	char *gro;
 	char *config;
+	char *memory;
+	char *handshake;
+	char *spoof_check;
+	char *ingress_pps;
+	char *ingress_bps;
+	char *storm_broadcast;
+	char *storm_multicast;
+	char *storm_unknown;
 	char **mac;
 	unsigned int mac_count;
 };
@@ -72,8 +87,14 @@ static const cyaml_schema_field_t switch_fields[] = {
 	TEXT_FIELD("unknown-unicast", file_switch, unknown_unicast),
 	TEXT_FIELD("mtu", file_switch, mtu),
 	TEXT_FIELD("backpressure-us", file_switch, backpressure_us),
+	TEXT_FIELD("storm-broadcast", file_switch, storm_broadcast),
+	TEXT_FIELD("storm-multicast", file_switch, storm_multicast),
+	TEXT_FIELD("storm-unknown", file_switch, storm_unknown),
 	TEXT_FIELD("idle", file_switch, idle),
+	TEXT_FIELD("sandbox", file_switch, sandbox),
+	TEXT_FIELD("vhost-only", file_switch, vhost_only),
 	TEXT_FIELD("ctl", file_switch, ctl),
+	TEXT_FIELD("ctl-readers", file_switch, ctl_readers),
 	CYAML_FIELD_END,
 };
 
@@ -99,6 +120,14 @@ static const cyaml_schema_field_t port_fields[] = {
 	TEXT_FIELD("link", file_port, link),
 	TEXT_FIELD("gro", file_port, gro),
 	TEXT_FIELD("config", file_port, config),
+	TEXT_FIELD("memory", file_port, memory),
+	TEXT_FIELD("handshake", file_port, handshake),
+	TEXT_FIELD("spoof-check", file_port, spoof_check),
+	TEXT_FIELD("ingress-pps", file_port, ingress_pps),
+	TEXT_FIELD("ingress-bps", file_port, ingress_bps),
+	TEXT_FIELD("storm-broadcast", file_port, storm_broadcast),
+	TEXT_FIELD("storm-multicast", file_port, storm_multicast),
+	TEXT_FIELD("storm-unknown", file_port, storm_unknown),
 	CYAML_FIELD_END,
 };
 
@@ -120,8 +149,9 @@ static const cyaml_schema_value_t mac_table_entry = {
 static const cyaml_schema_field_t root_fields[] = {
 	CYAML_FIELD_MAPPING_PTR("switch", MAY_BE_EMPTY, struct file_root, the_switch,
 				switch_fields),
+	// one too many, whose line the error names; not all of 100,000, for which room is made one by one
 	CYAML_FIELD_SEQUENCE("ports", MAY_BE_EMPTY, struct file_root, ports, &port_entry, 0,
-			     CYAML_UNLIMITED),
+			     CONF_PORTS_MAX + 1),
 	CYAML_FIELD_SEQUENCE("mac-table", MAY_BE_EMPTY, struct file_root, mac_table,
 			     &mac_table_entry, 0, CYAML_UNLIMITED),
 	CYAML_FIELD_END,
@@ -142,8 +172,16 @@ static const struct switch_key switch_keys[] = {
 	{"unknown-unicast", offsetof(struct file_switch, unknown_unicast), conf_set_unknown},
 	{"mtu", offsetof(struct file_switch, mtu), conf_set_mtu},
 	{"backpressure-us", offsetof(struct file_switch, backpressure_us), conf_set_backpressure},
+	{"storm-broadcast", offsetof(struct file_switch, storm_broadcast),
+	 conf_set_storm_broadcast},
+	{"storm-multicast", offsetof(struct file_switch, storm_multicast),
+	 conf_set_storm_multicast},
+	{"storm-unknown", offsetof(struct file_switch, storm_unknown), conf_set_storm_unknown},
 	{"idle", offsetof(struct file_switch, idle), conf_set_idle},
+	{"sandbox", offsetof(struct file_switch, sandbox), conf_set_sandbox},
+	{"vhost-only", offsetof(struct file_switch, vhost_only), conf_set_vhost_only},
 	{"ctl", offsetof(struct file_switch, ctl), conf_set_ctl},
+	{"ctl-readers", offsetof(struct file_switch, ctl_readers), conf_set_ctl_readers},
 };
 
 static const struct {
@@ -163,6 +201,14 @@ static const struct {
 	{"link", offsetof(struct file_port, link)},
 	{"gro", offsetof(struct file_port, gro)},
 	{"config", offsetof(struct file_port, config)},
+	{"memory", offsetof(struct file_port, memory)},
+	{"handshake", offsetof(struct file_port, handshake)},
+	{"spoof-check", offsetof(struct file_port, spoof_check)},
+	{"ingress-pps", offsetof(struct file_port, ingress_pps)},
+	{"ingress-bps", offsetof(struct file_port, ingress_bps)},
+	{"storm-broadcast", offsetof(struct file_port, storm_broadcast)},
+	{"storm-multicast", offsetof(struct file_port, storm_multicast)},
+	{"storm-unknown", offsetof(struct file_port, storm_unknown)},
 };
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
@@ -368,6 +414,21 @@ static int load_text(const struct yaml_text *text, struct conf *conf, struct err
 	return ret;
 }
 
+/* Whoever may write the file decides what the switch does: everybody is too many. */
+static int check_writers(int fd, struct conf *conf, struct err *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_set(err, -errno, "%s; name a YAML file", strerrordesc_np(errno));
+	if (S_ISREG(st.st_mode) && (st.st_mode & S_IWOTH) != 0)
+		return err_set(err, -EPERM,
+			       "everybody may write it (mode %04o); take that back: chmod o-w",
+			       (unsigned int)st.st_mode & 07777);
+	conf->file_owner = st.st_uid;
+	return 0;
+}
+
 int conf_file_read(const char *path, struct conf *conf, struct err *err)
 {
 	struct yaml_text text = {.name = path};
@@ -380,7 +441,9 @@ int conf_file_read(const char *path, struct conf *conf, struct err *err)
 			       "%.120s: cannot be opened: %s; name a YAML file that "
 			       "this user may read",
 			       path, strerrordesc_np(errno));
-	ret = read_bytes(fd, &text, err);
+	ret = check_writers(fd, conf, err);
+	if (ret == 0)
+		ret = read_bytes(fd, &text, err);
 	(void)close(fd); // only read from
 	if (ret < 0)
 		err_prefix(err, "%.120s: ", path);

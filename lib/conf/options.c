@@ -7,6 +7,7 @@
 #include <conf/options.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,20 @@ static int add_vhost(struct reader *reader, const char *value, struct err *err)
 	return add_port(reader, CONF_PORT_VHOST, value, err);
 }
 
+/* "3,name=vm1" is "fd:3,fd=3,name=vm1": what stands for a path is what is shown in its place. */
+static int add_fd(struct reader *reader, const char *value, struct err *err)
+{
+	int len = (int)strcspn(value, ",");
+	char *text;
+	int ret;
+
+	if (asprintf(&text, "fd:%.*s,fd=%s", len, value, value) < 0)
+		return err_set(err, -ENOMEM, "no memory to read a port");
+	ret = add_port(reader, CONF_PORT_VHOST, text, err);
+	free(text);
+	return ret;
+}
+
 static int add_device(struct reader *reader, const char *value, struct err *err)
 {
 	return add_port(reader, CONF_PORT_ETHDEV, value, err);
@@ -95,14 +110,45 @@ static int set_backpressure(struct reader *reader, const char *value, struct err
 	return conf_set_backpressure(&reader->options->conf, value, err);
 }
 
+static int set_storm_unknown(struct reader *reader, const char *value, struct err *err)
+{
+	return conf_set_storm_unknown(&reader->options->conf, value, err);
+}
+
+static int set_storm_multicast(struct reader *reader, const char *value, struct err *err)
+{
+	return conf_set_storm_multicast(&reader->options->conf, value, err);
+}
+
+static int set_storm_broadcast(struct reader *reader, const char *value, struct err *err)
+{
+	return conf_set_storm_broadcast(&reader->options->conf, value, err);
+}
+
 static int set_idle(struct reader *reader, const char *value, struct err *err)
 {
 	return conf_set_idle(&reader->options->conf, value, err);
 }
 
+static int set_sandbox(struct reader *reader, const char *value, struct err *err)
+{
+	return conf_set_sandbox(&reader->options->conf, value, err);
+}
+
+static int set_vhost_only(struct reader *reader, const char *value, struct err *err)
+{
+	reader->options->conf.vhost_only = true;
+	return 0;
+}
+
 static int set_ctl(struct reader *reader, const char *value, struct err *err)
 {
 	return conf_set_ctl(&reader->options->conf, value, err);
+}
+
+static int set_ctl_readers(struct reader *reader, const char *value, struct err *err)
+{
+	return conf_set_ctl_readers(&reader->options->conf, value, err);
 }
 
 static int set_log_level(struct reader *reader, const char *value, struct err *err)

@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "options_table.h"
+#include "port.h"
 
-#define REPORT_LINE_MAX 640 // a port's line: path, devargs and names at their longest
+#define REPORT_LINE_MAX                                                                            \
+	(640 + CONF_SOCKET_MAX) // a port's line: path, devargs and names at their longest
 
 #define HELP_WITH(name, argument, handle, help)                                                    \
 	"  --" name " " argument "\n" OPTIONS_HELP_INDENT help "\n"
@@ -84,7 +86,16 @@ static void say_settings(const struct report *report, const struct options *opti
 		say(report, "%-16s %u us", "back-pressure", conf->backpressure_us);
 	else
 		say(report, "%-16s %s", "back-pressure", "off");
+	for (unsigned int i = CONF_STORM_FIRST; i < CONF_RATE_CNT; i++) {
+		char rate[CONF_RATE_LEN];
+
+		if (conf->storms[i] != CONF_RATE_OFF)
+			say(report, "%-16s %s/s", conf_rate_name((enum conf_rate)i),
+			    conf_rate_text(conf->storms[i], rate));
+	}
 	say(report, "%-16s %s", "idle", conf->idle == CONF_IDLE_POLL ? "poll" : "sleep");
+	say(report, "%-16s %s%s", "sandbox", conf_sandbox_name(conf->sandbox),
+	    conf->vhost_only ? ", vhost-only" : "");
 	say(report, "%-16s %s", "log level", log_level_name(options->log_level));
 }
 
@@ -103,18 +114,23 @@ static void measure(const struct conf *conf, int *name_width, int *target_width)
 	}
 }
 
-#define COMMON_TEXT_MAX 64
+#define COMMON_TEXT_MAX (128 + CONF_RULES_LEN)
 
 /* The keys that both kinds have, and those that are off unless asked for. */
 static const char *common_keys(const struct conf_port *port, char text[static COMMON_TEXT_MAX])
 {
-	char mtu[16] = "";
+	char mtu[16] = "", handshake[24] = "", rules[CONF_RULES_LEN];
 
 	if (port->mtu != 0)
 		(void)snprintf(mtu, sizeof(mtu), " mtu=%u", port->mtu);
-	(void)snprintf(text, COMMON_TEXT_MAX, "offload=%s%s%s%s%s",
+	if (port->kind == CONF_PORT_VHOST && port->handshake_s != CONF_HANDSHAKE_DEF)
+		(void)snprintf(handshake, sizeof(handshake), " handshake=%u", port->handshake_s);
+	(void)snprintf(text, COMMON_TEXT_MAX, "offload=%s%s%s%s%s%s%s%s%s",
 		       conf_offload_name(port->offload), mtu, port->down ? " link=down" : "",
-		       port->gro ? " gro=on" : "", port->config ? " config=on" : "");
+		       port->gro ? " gro=on" : "", port->config ? " config=on" : "",
+		       port->memory != CONF_MEMORY_SHARED ? " memory=" : "",
+		       port->memory != CONF_MEMORY_SHARED ? conf_memory_name(port->memory) : "",
+		       handshake, conf_rules_text(&port->rules, rules));
 	return text;
 }
 
@@ -132,6 +148,11 @@ static void say_port(const struct report *report, const struct conf_port *port, 
 		say(report, "  %-*s  %-6s  %-*s  %6s  promisc=%s %s%s%s", name_width, port->name,
 		    "device", target_width, port->device, queues, port->promisc ? "on" : "off",
 		    common, port->devargs[0] != '\0' ? " devargs=" : "", port->devargs);
+		return;
+	}
+	if (port->has_fd) {
+		say(report, "  %-*s  %-6s  %-*s  %6u  fd=%d %s", name_width, port->name, "vhost",
+		    target_width, port->path, port->queues, port->fd, common);
 		return;
 	}
 	if (port->client) {

@@ -8,6 +8,7 @@
 #include "port.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@
 
 #include "text.h"
 
-#define KEYS_TEXT_MAX 120
+#define KEYS_TEXT_MAX 280
 
 // those that parse_name_ok() takes
 #define NAME_CHARACTERS                                                                            \
@@ -27,7 +28,7 @@ struct port_key {
 	const char *name;
 	bool of_vhost;
 	bool of_ethdev;
-	int (*set)(struct conf_port *port, const char *value, struct err *err); // NULL: mac
+	int (*set)(struct conf_port *port, const char *value, struct err *err); // NULL: mac, rules
 };
 
 static int set_name(struct conf_port *port, const char *value, struct err *err)
@@ -158,6 +159,49 @@ static int set_config(struct conf_port *port, const char *value, struct err *err
 	return 0;
 }
 
+static int set_fd(struct conf_port *port, const char *value, struct err *err)
+{
+	uint64_t fd;
+
+	// below 3 are the standard streams, which are no sockets of ours whatever they are
+	if (parse_u64(value, 3, INT_MAX, &fd) < 0)
+		return err_set(err, -EINVAL,
+			       "fd '" TEXT_CLIP
+			       "': must be the number of an open Unix socket, 3 or "
+			       "above",
+			       TEXT_CLIPPED(value));
+	port->has_fd = true;
+	port->fd = (int)fd;
+	return 0;
+}
+
+static int set_memory(struct conf_port *port, const char *value, struct err *err)
+{
+	for (enum conf_memory m = CONF_MEMORY_SHARED; m <= CONF_MEMORY_ANY; m++) {
+		if (strcmp(value, conf_memory_name(m)) != 0)
+			continue;
+		port->memory = m;
+		return 0;
+	}
+	return err_set(err, -EINVAL,
+		       "memory '" TEXT_CLIP "': must be shared (files of tmpfs and hugetlbfs), "
+		       "sealed (of these, those that cannot shrink) or any",
+		       TEXT_CLIPPED(value));
+}
+
+static int set_handshake(struct conf_port *port, const char *value, struct err *err)
+{
+	uint64_t seconds;
+
+	if (parse_u64(value, 0, CONF_HANDSHAKE_MAX, &seconds) < 0)
+		return err_set(err, -EINVAL,
+			       "handshake '" TEXT_CLIP "': must be a number of seconds up to %d; 0 "
+			       "is no limit",
+			       TEXT_CLIPPED(value), CONF_HANDSHAKE_MAX);
+	port->handshake_s = (unsigned int)seconds;
+	return 0;
+}
+
 static int set_devargs(struct conf_port *port, const char *value, struct err *err)
 {
 	if (text_copy(port->devargs, sizeof(port->devargs), value) < 0)
@@ -167,13 +211,29 @@ static int set_devargs(struct conf_port *port, const char *value, struct err *er
 }
 
 static const struct port_key port_keys[] = {
-	{"name", true, true, set_name},        {"mac", true, true, NULL},
-	{"mode", true, false, set_mode},       {"queues", true, true, set_queues},
-	{"owner", true, false, set_owner},     {"group", true, false, set_group},
-	{"perms", true, false, set_perms},     {"promisc", false, true, set_promisc},
-	{"devargs", false, true, set_devargs}, {"offload", true, true, set_offload},
-	{"mtu", true, true, set_mtu},          {"link", true, true, set_link},
-	{"gro", false, true, set_gro},         {"config", true, false, set_config},
+	{"name", true, true, set_name},
+	{"mac", true, true, NULL},
+	{"mode", true, false, set_mode},
+	{"queues", true, true, set_queues},
+	{"owner", true, false, set_owner},
+	{"group", true, false, set_group},
+	{"perms", true, false, set_perms},
+	{"promisc", false, true, set_promisc},
+	{"devargs", false, true, set_devargs},
+	{"offload", true, true, set_offload},
+	{"mtu", true, true, set_mtu},
+	{"link", true, true, set_link},
+	{"gro", false, true, set_gro},
+	{"config", true, false, set_config},
+	{"fd", true, false, set_fd},
+	{"memory", true, false, set_memory},
+	{"handshake", true, false, set_handshake},
+	{"spoof-check", true, true, NULL},
+	{"ingress-pps", true, true, NULL},
+	{"ingress-bps", true, true, NULL},
+	{"storm-broadcast", true, true, NULL},
+	{"storm-multicast", true, true, NULL},
+	{"storm-unknown", true, true, NULL},
 };
 #define N_PORT_KEYS (sizeof(port_keys) / sizeof(port_keys[0]))
 
@@ -227,7 +287,10 @@ void conf_port_init(enum conf_port_kind kind, struct conf_port *port)
 		.promisc = kind == CONF_PORT_ETHDEV,
 		.queues = kind == CONF_PORT_VHOST ? CONF_QUEUES_DEF : 0,
 		.perms = 0660,
+		.fd = -1,
+		.handshake_s = kind == CONF_PORT_VHOST ? CONF_HANDSHAKE_DEF : 0,
 	};
+	conf_rules_init(&port->rules);
 }
 
 int conf_port_set_target(struct conf_port *port, const char *text, struct err *err)
@@ -240,9 +303,9 @@ int conf_port_set_target(struct conf_port *port, const char *text, struct err *e
 		if (text_copy(port->path, sizeof(port->path), text) < 0)
 			return err_set(
 				err, -EINVAL,
-				"the path is %zu bytes long, a Unix socket's has at most %d; "
-				"choose a shorter one",
-				strlen(text), CONF_PATH_MAX - 1);
+				"the path is %zu bytes long, at most %d are possible; choose a "
+				"shorter one",
+				strlen(text), CONF_SOCKET_MAX - 1);
 		if (text[strlen(text) - 1] == '/')
 			return err_set(err, -EINVAL,
 				       "the path ends with '/', so it names a directory; name a "
@@ -263,15 +326,26 @@ int conf_port_set_target(struct conf_port *port, const char *text, struct err *e
 	return 0;
 }
 
+static int key_set(const struct port_key *key, struct conf_port *port, const char *value,
+		   struct err *err)
+{
+	int ret;
+
+	if (key->set != NULL)
+		return key->set(port, value, err);
+	ret = conf_rules_read(key->name, value, &port->rules, err);
+	if (ret != -ENOENT)
+		return ret;
+	return err_set(err, -EINVAL, "key 'mac' does not go here");
+}
+
 int conf_port_set_key(struct conf_port *port, const char *key, const char *value, struct err *err)
 {
 	const struct port_key *known = key_find(port->kind, key, err);
 
 	if (known == NULL)
 		return -EINVAL;
-	if (known->set == NULL)
-		return err_set(err, -EINVAL, "key 'mac' does not go here");
-	return known->set(port, value, err);
+	return key_set(known, port, value, err);
 }
 
 int conf_port_make_name(struct conf_port *port, struct err *err)
@@ -282,9 +356,9 @@ int conf_port_make_name(struct conf_port *port, struct err *err)
 	const char *base = slash != NULL ? slash + 1 : from;
 	const char *dot = is_vhost ? strrchr(base, '.') : NULL;
 	size_t len = dot != NULL && dot != base ? (size_t)(dot - base) : strlen(base);
-	char name[CONF_PATH_MAX];
+	char name[CONF_SOCKET_MAX];
 
-	_Static_assert(CONF_DEV_MAX <= CONF_PATH_MAX, "name[] takes either");
+	_Static_assert(CONF_DEV_MAX <= CONF_SOCKET_MAX, "name[] takes either");
 	if (port->name[0] != '\0')
 		return 0;
 	for (size_t i = 0; i < len; i++) {
@@ -308,6 +382,17 @@ int conf_link_read(const char *text, bool *down, struct err *err)
 			       TEXT_CLIPPED(text));
 	*down = strcmp(text, "down") == 0;
 	return 0;
+}
+
+const char *conf_memory_name(enum conf_memory memory)
+{
+	static const char *const names[] = {
+		[CONF_MEMORY_SHARED] = "shared",
+		[CONF_MEMORY_SEALED] = "sealed",
+		[CONF_MEMORY_ANY] = "any",
+	};
+
+	return names[memory];
 }
 
 const char *conf_offload_name(enum conf_offload offload)
@@ -385,7 +470,7 @@ static int read_pair(struct port_reader *reader, const char *key, char *value, s
 		return -EINVAL;
 	if (value == NULL || value[0] == '\0')
 		return err_set(err, -EINVAL, "key '%s' has no value; write %s=VALUE", key, key);
-	if (known->set == NULL)
+	if (strcmp(key, "mac") == 0)
 		return read_mac(reader, value, err);
 
 	bit = 1U << (known - port_keys);
@@ -396,7 +481,7 @@ static int read_pair(struct port_reader *reader, const char *key, char *value, s
 		for (char *p = value; *p != '\0'; p++)
 			*p = *p == ';' ? ',' : *p;
 	}
-	return known->set(reader->port, value, err);
+	return key_set(known, reader->port, value, err);
 }
 
 static int read_all(struct port_reader *reader, char *text, struct err *err)

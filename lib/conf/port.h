@@ -11,6 +11,13 @@
 
 #include <conf/conf.h>
 
+/** conf_rules_init() - The defaults. */
+void conf_rules_init(struct conf_rules *rules);
+
+/** conf_rules_text() - " key=value" of each that is not at its default. */
+#define CONF_RULES_LEN 200
+const char *conf_rules_text(const struct conf_rules *rules, char text[static CONF_RULES_LEN]);
+
 /** conf_port_init() - The defaults of a port of @kind. */
 void conf_port_init(enum conf_port_kind kind, struct conf_port *port);
 
@@ -32,5 +39,11 @@ int conf_mac_read(const char *text, struct mac_addr *mac, struct err *err);
 int conf_set_unknown(struct conf *conf, const char *value, struct err *err);
 int conf_set_mtu(struct conf *conf, const char *value, struct err *err);
 int conf_set_backpressure(struct conf *conf, const char *value, struct err *err);
+int conf_set_storm_broadcast(struct conf *conf, const char *value, struct err *err);
+int conf_set_storm_multicast(struct conf *conf, const char *value, struct err *err);
+int conf_set_storm_unknown(struct conf *conf, const char *value, struct err *err);
 int conf_set_idle(struct conf *conf, const char *value, struct err *err);
+int conf_set_sandbox(struct conf *conf, const char *value, struct err *err);
+int conf_set_vhost_only(struct conf *conf, const char *value, struct err *err);
+int conf_set_ctl_readers(struct conf *conf, const char *value, struct err *err);
 int conf_set_ctl(struct conf *conf, const char *value, struct err *err);

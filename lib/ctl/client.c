@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <base/clock.h>
+#include <base/closer.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,9 +18,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "rpc.h"
+
+#define FDS_SENT_MAX 253 /* by one write: Linux, SCM_MAX_FD */
 
 static_assert(RPC_LINE_MAX == 65536, "a text below says so");
 
@@ -27,6 +29,7 @@ struct ctl_client {
 	struct vsw *vsw;
 	struct ctl_client **slot; /* where the server keeps it; NULL there once it is gone */
 	int fd;
+	bool may_change; /* or only ask */
 	struct loop_watch *watch;
 	bool eof;          /* it will send no more, but may read on */
 	bool skipping;     /* inside a line that was refused for its length */
@@ -43,7 +46,7 @@ void ctl_client_close(struct ctl_client *client)
 		return;
 	*client->slot = NULL;
 	loop_watch_del(client->watch);
-	close(client->fd);
+	closer_hang_up(client->fd);
 	free(client->out);
 	free(client);
 }
@@ -97,7 +100,7 @@ static bool client_line(struct ctl_client *client, size_t start, size_t len)
 		client->skipping = false;
 		return true;
 	}
-	reply = rpc_handle(client->vsw, client->in + start, len, &reply_len);
+	reply = rpc_handle_as(client->vsw, client->in + start, len, client->may_change, &reply_len);
 	return client_reply(client, reply, reply_len);
 }
 
@@ -146,13 +149,43 @@ static bool client_process(struct ctl_client *client)
 	return alive;
 }
 
+/* As recv(). No request takes descriptors, but what has no room here the kernel would close on this
+ * thread, which may take as long as its sender likes. */
+static ssize_t receive(int fd, void *to, size_t size)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {.iov_base = to, .iov_len = size};
+	struct msghdr mh = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	for (struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&mh); c; c = CMSG_NXTHDR(&mh, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+			int sent;
+
+			memcpy(&sent, (char *)c + at, sizeof(sent));
+			closer_close(sent);
+		}
+	}
+	return n;
+}
+
 static void client_read(struct ctl_client *client)
 {
 	if (client->in_len == sizeof(client->in))
 		return; // full of whole lines, which go first
 
-	ssize_t n = recv(client->fd, client->in + client->in_len,
-			 sizeof(client->in) - client->in_len, MSG_DONTWAIT);
+	ssize_t n = receive(client->fd, client->in + client->in_len,
+			    sizeof(client->in) - client->in_len);
 
 	if (n > 0) {
 		if (client->in_len == 0 && !client->skipping)
@@ -184,7 +217,8 @@ static void client_event(void *user, uint32_t events)
 		ctl_client_close(client);
 }
 
-int ctl_client_open(struct loop *loop, struct vsw *vsw, int fd, struct ctl_client **slot)
+int ctl_client_open(struct loop *loop, struct vsw *vsw, int fd, bool may_change,
+		    struct ctl_client **slot)
 {
 	struct ctl_client *client = calloc(1, sizeof(*client));
 	int ret;
@@ -199,18 +233,32 @@ int ctl_client_open(struct loop *loop, struct vsw *vsw, int fd, struct ctl_clien
 	client->vsw = vsw;
 	client->slot = slot;
 	client->fd = fd;
+	client->may_change = may_change;
 	client->since_ns = clock_ns();
 	*slot = client;
 	return 0;
 }
 
+bool ctl_client_may_change(const struct ctl_client *client)
+{
+	return client->may_change;
+}
+
+uint64_t ctl_client_idle_ns(const struct ctl_client *client, uint64_t now_ns)
+{
+	if (client->out || client->in_len > 0 || client->skipping)
+		return 0;
+	return now_ns - client->since_ns;
+}
+
 void ctl_client_check(struct ctl_client *client, uint64_t now_ns)
 {
-	if (now_ns - client->since_ns < (uint64_t)CTL_STALL_MS * 1000000)
-		return;
+	const uint64_t stalled_ms = (now_ns - client->since_ns) / 1000000;
+
 	if (client->out) {
-		ctl_client_close(client);
-	} else if (client->in_len > 0 || client->skipping) {
+		if (stalled_ms >= CTL_UNREAD_MS)
+			ctl_client_close(client);
+	} else if ((client->in_len > 0 || client->skipping) && stalled_ms >= CTL_STALL_MS) {
 		// the last word; whether it is read does not matter any more
 		(void)client_refuse(client, -ETIMEDOUT,
 				    "request was not finished in time; send it whole");

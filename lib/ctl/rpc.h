@@ -18,7 +18,7 @@
 #define RPC_DEPTH_MAX  16    /* nesting of '[' and '{'; requests need 2 */
 #define RPC_MACS_MAX   4096  /* entries of one mac.list reply */
 #define RPC_MACS_DEF   1024
-#define RPC_PARAMS_MAX 3
+#define RPC_PARAMS_MAX 8
 #define RPC_DIGITS     15 /* of reals: as many as survive text, double and text again */
 
 /**
@@ -43,16 +43,21 @@ struct rpc_method {
 };
 
 /**
- * rpc_handle() - Carry out one request.
- * @line: @len bytes, hostile, without newline.
+ * rpc_handle_as() - Carry out one request.
+ * @line: @len bytes, hostile, without newline. @may_change: else only questions are answered, and
+ * all other methods get EACCES.
  * Return: the reply with its newline, *@reply_len bytes, for free(); NULL when memory is out.
  */
+char *rpc_handle_as(struct vsw *vsw, const char *line, size_t len, bool may_change,
+		    size_t *reply_len);
+
+/** rpc_handle() - The same, for one who may do everything. */
 char *rpc_handle(struct vsw *vsw, const char *line, size_t len, size_t *reply_len);
 
 /** rpc_refusal() - A reply, as rpc_handle(), for what cannot be a request: id null, -@code. */
 char *rpc_refusal(int code, const char *message, size_t *reply_len);
 
-/** rpc_call() - As rpc_handle() with the request decoded already; telemetry asks through it.
+/** rpc_call() - As rpc_handle() with the request decoded already, for one who may change all.
  *  @params: may be NULL. */
 int rpc_call(struct vsw *vsw, const char *method, json_t *params, json_t **result, struct err *err);
 

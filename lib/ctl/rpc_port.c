@@ -87,21 +87,40 @@ static json_t *hex(uint64_t bits)
 	return json_sprintf("0x%" PRIx64, bits);
 }
 
+static const char *mode_name(const struct conf_port *conf)
+{
+	if (conf->has_fd)
+		return "inherited";
+	return conf->client ? "client" : "server";
+}
+
+/* null where nobody is connected. */
+static json_t *peer(const struct vsw_port_info *info)
+{
+	if (!info->connected)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I}", "pid", (json_int_t)info->peer_pid, "uid",
+			 (json_int_t)info->peer_uid, "gid", (json_int_t)info->peer_gid);
+}
+
 static json_t *vhost_details(const struct vsw_port_info *info)
 {
-	return json_pack("{s:s, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:I, s:i, s:s, s:s, s:s}",
-			 "mode", info->conf.client ? "client" : "server", "connected",
-			 info->connected, "features", hex(info->features), "protocol_features",
-			 hex(info->protocol_features), "connections", (json_int_t)info->connections,
-			 "messages", (json_int_t)info->messages, "refused",
-			 (json_int_t)info->refused, "last_error", rpc_text(info->last_error),
-			 "memory_bytes", (json_int_t)info->memory_bytes, "memory_regions",
-			 (json_int_t)info->memory_regions, "memory_node", info->memory_node,
-			 "owner", info->conf.owner, "group", info->conf.group, "perms",
-			 // as people write it
-			 (char[8]){'0', (char)('0' + (info->conf.perms >> 6 & 7)),
-				   (char)('0' + (info->conf.perms >> 3 & 7)),
-				   (char)('0' + (info->conf.perms & 7)), 0});
+	return json_pack(
+		"{s:s, s:o, s:I, s:I, s:s, s:i, s:b, s:o, s:o, s:I, s:I, s:I, s:o, s:I, s:I, "
+		"s:i, s:s, s:s, s:s}",
+		"mode", mode_name(&info->conf), "peer", peer(info), "late", (json_int_t)info->late,
+		"held", (json_int_t)info->held, "memory", conf_memory_name(info->conf.memory),
+		"handshake", (int)info->conf.handshake_s, "connected", info->connected, "features",
+		hex(info->features), "protocol_features", hex(info->protocol_features),
+		"connections", (json_int_t)info->connections, "messages",
+		(json_int_t)info->messages, "refused", (json_int_t)info->refused, "last_error",
+		rpc_text(info->last_error), "memory_bytes", (json_int_t)info->memory_bytes,
+		"memory_regions", (json_int_t)info->memory_regions, "memory_node",
+		info->memory_node, "owner", info->conf.owner, "group", info->conf.group, "perms",
+		// as people write it
+		(char[8]){'0', (char)('0' + (info->conf.perms >> 6 & 7)),
+			  (char)('0' + (info->conf.perms >> 3 & 7)),
+			  (char)('0' + (info->conf.perms & 7)), 0});
 }
 
 static json_t *device_details(const struct vsw_port_info *info)
@@ -111,6 +130,17 @@ static json_t *device_details(const struct vsw_port_info *info)
 	return json_pack("{s:s, s:I, s:b, s:o}", "mac", mac_addr_format(&info->mac, mac),
 			 "link_mbps", (json_int_t)info->link_mbps, "promisc", info->conf.promisc,
 			 "devargs", rpc_text(info->conf.devargs));
+}
+
+/* What it may send: the limits in force, 0 = none. */
+static json_t *limits(const struct vsw_port_info *info)
+{
+	json_t *object = json_object();
+
+	for (unsigned int i = 0; i < CONF_RATE_CNT; i++)
+		json_object_set_new(object, conf_rate_name((enum conf_rate)i),
+				    json_integer((json_int_t)info->rates[i]));
+	return object;
 }
 
 int rpc_port_show(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
@@ -136,6 +166,10 @@ int rpc_port_show(struct vsw *vsw, const json_t *params, json_t **result, struct
 	    json_object_set_new(port, "offloads_rx", rpc_text(info->offloads_rx)) < 0 ||
 	    json_object_set_new(port, "offloads_tx", rpc_text(info->offloads_tx)) < 0 ||
 	    json_object_set_new(port, "port_node", json_integer(info->port_node)) < 0 ||
+	    json_object_set_new(port, "spoof_check",
+				json_string(conf_spoof_name(info->conf.rules.spoof))) < 0 ||
+	    json_object_set_new(port, "spoof_checked", json_boolean(info->spoof_checked)) < 0 ||
+	    json_object_set_new(port, "limits", limits(info)) < 0 ||
 	    json_object_set_new(port, "rings", queues(info)) < 0 ||
 	    json_object_set_new(port, "counters", rpc_counters(&counters)) < 0) {
 		json_decref(port);
@@ -194,6 +228,13 @@ int rpc_port_add(struct vsw *vsw, const json_t *params, json_t **result, struct 
 			err);
 	if (ret < 0)
 		goto out;
+	if (conf.ports[0].has_fd) {
+		ret = err_set(err, -EINVAL,
+			      "port.add: fd=%d is a number of the switch's, not of yours; give a "
+			      "path alone",
+			      conf.ports[0].fd);
+		goto out;
+	}
 	// made before the change: a change that was made is never reported as failed
 	*result = json_pack("{s:s, s:I}", "name", conf.ports[0].name, "macs",
 			    (json_int_t)conf.n_macs);
@@ -218,19 +259,65 @@ int rpc_port_del(struct vsw *vsw, const json_t *params, json_t **result, struct 
 	return vsw_port_del(vsw, json_string_value(json_object_get(params, "name")), err);
 }
 
+/* What @params have of link (@down) and of the port's rules (@rules, which has those in force).
+ * Return: 0, or -EINVAL with @err. */
+static int read_settings(const json_t *params, bool *down, struct conf_rules *rules,
+			 struct err *err)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)params, key, value)
+	{
+		const char *text = json_string_value(value);
+		int ret = 0;
+
+		if (strcmp(key, "link") == 0)
+			ret = conf_link_read(text, down, err);
+		else if (strcmp(key, "name") != 0)
+			ret = conf_rules_read(key, text, rules, err);
+		if (ret < 0) {
+			err_prefix(err, "port.set: ");
+			return ret;
+		}
+	}
+	if (json_object_size(params) < 2)
+		return err_set(err, -EINVAL,
+			       "port.set: nothing to set; give link, spoof-check, ingress-pps, "
+			       "ingress-bps or storm-broadcast, -multicast, -unknown");
+	return 0;
+}
+
 int rpc_port_set(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
 {
-	bool down;
+	const char *name = json_string_value(json_object_get(params, "name"));
+	struct vsw_port_info *info = malloc(sizeof(*info));
+	struct conf_rules rules;
+	bool down, was_down;
 	int ret;
 
-	ret = conf_link_read(json_string_value(json_object_get(params, "link")), &down, err);
+	if (!info)
+		return err_set(err, -ENOMEM, "port.set: out of memory; try again");
+	ret = vsw_port_info(vsw, name, info, err);
 	if (ret < 0) {
-		err_prefix(err, "port.set: ");
+		free(info);
 		return ret;
 	}
+	rules = info->conf.rules;
+	down = was_down = info->conf.down;
+	free(info);
+	ret = read_settings(params, &down, &rules, err);
+	if (ret < 0)
+		return ret;
 	*result = json_object(); // made before the change, as that of port.add
 	if (!*result)
 		return err_set(err, -ENOMEM, "port.set: out of memory; try again");
-	return vsw_port_set_link(vsw, json_string_value(json_object_get(params, "name")), !down,
-				 err);
+	if (json_object_get(params, "link"))
+		ret = vsw_port_set_link(vsw, name, !down, err);
+	if (ret < 0 || (json_object_get(params, "link") && json_object_size(params) == 2))
+		return ret;
+	ret = vsw_port_set_rules(vsw, name, &rules, err);
+	if (ret < 0 && down != was_down) // all or nothing
+		(void)vsw_port_set_link(vsw, name, !was_down, NULL);
+	return ret;
 }

@@ -39,7 +39,7 @@ static const struct counter_name tx_names[] = {
 	COUNTER(copies),        COUNTER(tx_segments),    COUNTER(tx_frames),
 	COUNTER(tx_bytes),      COUNTER(tx_csum_passed), COUNTER(tx_csum_filled),
 	COUNTER(tx_tso_passed), COUNTER(tx_tso_cut),     COUNTER(waits),
-	COUNTER(interrupts),
+	COUNTER(interrupts),    COUNTER(faults),
 };
 
 static void put_counters(json_t *to, const struct stats_port *s, const struct counter_name *names,

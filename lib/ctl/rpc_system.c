@@ -12,10 +12,15 @@
 int rpc_status(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)
 {
 	struct vsw_info info;
+	json_t *storms = json_object();
 
 	vsw_info(vsw, &info);
+	for (unsigned int i = CONF_STORM_FIRST; i < CONF_RATE_CNT; i++)
+		json_object_set_new(storms, conf_rate_name((enum conf_rate)i),
+				    json_integer((json_int_t)info.storms[i]));
 	*result = json_pack(
-		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I}",
+		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:s, s:I, s:I, s:I, s:I, "
+		"s:I, s:o}",
 		"version", CTL_VERSION, "dpdk", info.dpdk, "pid", (int)getpid(), "uptime_ms",
 		(json_int_t)(info.uptime_ns / 1000000), "ports", (json_int_t)info.n_ports,
 		"ports_up", (json_int_t)info.n_ports_up, "workers", (json_int_t)info.n_workers,
@@ -25,7 +30,7 @@ int rpc_status(struct vsw *vsw, const json_t *params, json_t **result, struct er
 		info.idle == CONF_IDLE_SLEEP ? "sleep" : "poll", "connections",
 		(json_int_t)info.connections, "connections_max", (json_int_t)info.connections_max,
 		"mbufs_in_use", (json_int_t)info.mbufs_in_use, "mbufs_total",
-		(json_int_t)info.mbufs_total);
+		(json_int_t)info.mbufs_total, "log_lost", (json_int_t)log_lost(), "limits", storms);
 	return 0;
 }
 

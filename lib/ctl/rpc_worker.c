@@ -21,11 +21,12 @@ static json_t *summary(const struct vsw_worker_info *w)
 	for (size_t i = 0; i < w->n_queues && i < sizeof(w->queues) / sizeof(w->queues[0]); i++)
 		json_array_append_new(list, json_pack("{s:s, s:i}", "port", w->queues[i].port,
 						      "queue", (int)w->queues[i].queue));
-	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "lcore", (int)w->lcore, "node",
-			 w->node, "n_queues", (int)w->n_queues, "busy_cycles",
-			 (json_int_t)w->busy_cycles, "total_cycles", (json_int_t)w->total_cycles,
-			 "packets", (json_int_t)w->packets, "sleeps", (json_int_t)w->sleeps,
-			 "queues", list);
+	return json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "lcore",
+			 (int)w->lcore, "node", w->node, "n_queues", (int)w->n_queues,
+			 "busy_cycles", (json_int_t)w->busy_cycles, "total_cycles",
+			 (json_int_t)w->total_cycles, "packets", (json_int_t)w->packets, "sleeps",
+			 (json_int_t)w->sleeps, "stalls", (json_int_t)w->stalls, "stalled_ms",
+			 (json_int_t)w->stalled_ms, "queues", list);
 }
 
 int rpc_worker_list(struct vsw *vsw, const json_t *params, json_t **result, struct err *err)

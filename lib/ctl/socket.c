@@ -16,6 +16,9 @@
 #define SOCKET_MODE 0660
 #define DIR_MODE    0750
 #define BACKLOG     32 /* twice the clients served, so that one too many still gets its answer */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
+#endif
 
 /* Make the directory of @path if only that last component is missing. */
 static int make_directory(const char *path, struct err *err)
@@ -87,6 +90,7 @@ static int clear_stale(const struct sockaddr_un *addr, struct err *err)
 int ctl_socket_listen(const char *path, struct stat *file, struct err *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	const int none = 0;
 	bool bound = false;
 	int fd, ret;
 
@@ -105,6 +109,8 @@ int ctl_socket_listen(const char *path, struct stat *file, struct err *err)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		goto fail;
+	// no request takes descriptors: who sends one gets EPERM. Older kernels do not know this
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &none, sizeof(none));
 	// the file appears with bind(), where nobody can connect before listen()
 	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		goto fail;

@@ -26,6 +26,18 @@ static void join_name(const char *prefix, const char *name, char buf[static RTE_
 	}
 }
 
+/* What telemetry holds of @text, in ASCII: for other bytes DPDK 22.11 looks in front of its table of
+ * escapes and puts what it finds there into the output; and a cut may leave half of a character. */
+static const char *ascii_text(const char *text, char buf[static RTE_TEL_MAX_STRING_LEN])
+{
+	snprintf(buf, RTE_TEL_MAX_STRING_LEN, "%s", text);
+	for (char *p = buf; *p; p++) {
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	}
+	return buf;
+}
+
 static int add_object(const json_t *object, const char *prefix, unsigned int depth,
 		      struct rte_tel_data *data);
 
@@ -43,6 +55,7 @@ static int add_container(const char *name, struct rte_tel_data *child, int ret,
 static int add_strings(const char *name, const json_t *array, struct rte_tel_data *data)
 {
 	struct rte_tel_data *child = rte_tel_data_alloc();
+	char text[RTE_TEL_MAX_STRING_LEN];
 	size_t i;
 	json_t *item;
 
@@ -50,7 +63,7 @@ static int add_strings(const char *name, const json_t *array, struct rte_tel_dat
 		return -ENOMEM;
 	rte_tel_data_start_array(child, RTE_TEL_STRING_VAL);
 	json_array_foreach(array, i, item)(void)
-		rte_tel_data_add_array_string(child, json_string_value(item)); // cut if long
+		rte_tel_data_add_array_string(child, ascii_text(json_string_value(item), text));
 	return add_container(name, child, 0, data);
 }
 
@@ -92,11 +105,12 @@ static int add_objects(const char *name, const json_t *array, unsigned int depth
 static int add_value(const char *name, const json_t *value, unsigned int depth,
 		     struct rte_tel_data *data)
 {
-	char text[32];
+	char text[RTE_TEL_MAX_STRING_LEN];
 
 	switch (json_typeof(value)) {
 	case JSON_STRING:
-		return rte_tel_data_add_dict_string(data, name, json_string_value(value));
+		return rte_tel_data_add_dict_string(data, name,
+						    ascii_text(json_string_value(value), text));
 	case JSON_INTEGER:
 		if (json_integer_value(value) < 0)
 			return rte_tel_data_add_dict_int(data, name,

@@ -190,8 +190,11 @@ static int on_port(const char *cmd, const char *params, struct rte_tel_data *dat
 
 static int on_stats(const char *cmd, const char *params, struct rte_tel_data *data)
 {
-	return reply_object("stats", given(params) ? json_pack("{s:s}", "port", params) : NULL,
-			    data);
+	json_t *port = given(params) ? json_pack("{s:s}", "port", params) : NULL;
+
+	if (given(params) && !port)
+		return -EINVAL; // no UTF-8 is no port's name, and not a question for all of them
+	return reply_object("stats", port, data);
 }
 
 static void format_port(const json_t *port, char *buf, size_t size)

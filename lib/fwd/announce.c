@@ -51,7 +51,8 @@ bool fwd_announce_take(struct fwd_worker *w)
 	w->injected = true;
 	// the table is static: nobody moves an address by announcing it
 	mac_table_lookup_bulk(w->map->macs, &key, 1, &owner);
-	if (owner != MAC_PORT_NONE && owner != port->id) {
+	if ((owner != MAC_PORT_NONE && owner != port->id) ||
+	    !fwd_address_ok(w, fwd_rules_of(w->map, port->id), key, owner)) {
 		w->dead = 1;
 		w->reason[0] = STATS_RX_SPOOFED;
 	}

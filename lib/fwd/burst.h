@@ -57,9 +57,18 @@ struct dest {
 	uint32_t n_outs;
 };
 
+#define AT_CALLS  0x80000000u
+#define AT_COPIES 0x40000000u
+
+// one for each worker, by topic: 64 bytes of gaps cost nothing
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding)
 struct fwd_worker {
 	const struct fwd_kernels *kernels;
 	struct fwd_work work;
+	/* port that is served, its id + 1; 0 = none. With AT_CALLS while it is interrupted, AT_COPIES
+	 * while its frames are copied to others. Read by any thread */
+	uint32_t at;
+	uint32_t blocked; /* interrupts that blocked until they were broken out. As @at */
 	/* of this poll, only with FWD_STAGE_CYCLES */
 	uint64_t stage_since; /* TSC at which the stage began */
 	uint64_t stage_cycles[FWD_STAGE_CNT];
@@ -70,7 +79,8 @@ struct fwd_worker {
 	const struct fwd_sharing *sharing;
 	struct fwd_source *src;
 	struct port_link *src_link;
-	struct vring_queue *src_ring; /* NULL = from a NIC */
+	struct vring_queue *src_ring;  /* NULL = from a NIC */
+	const struct fwd_rules *rules; /* for the source; NULL = none */
 	unsigned int n;
 	bool injected;              /* it is a frame of the switch's own, in the port's name */
 	uint32_t coalesced;         /* frames from the NIC that became part of others */
@@ -81,6 +91,7 @@ struct fwd_worker {
 	uint32_t n_outs;
 	uint32_t n_drops;
 	uint32_t n_cuts;      /* segments made */
+	uint64_t load;        /* bytes of the burst's frames, each as often as it is copied */
 	unsigned int n_flood; /* dests[0..n_flood) are the ports that a flooded frame goes to */
 	/* its frames, each a view of memory that belongs to its sender */
 	struct vring_chain frames[FWD_BURST];
@@ -95,6 +106,9 @@ struct fwd_worker {
 	uint32_t needs;                    /* of these: something is left undone */
 	uint32_t headed;                   /* a bit a frame: heads[] has its first bytes */
 	uint32_t gone;                     /* a bit a frame: its mbuf was handed to a NIC */
+	uint64_t now;                      /* TSC that limits are judged by */
+	uint32_t metered;                  /* a bit a frame: counts against the port's limits */
+	uint32_t storms[PORT_LIMIT_CNT];   /* the same, of those that are to be flooded */
 	struct rte_mbuf *mbufs[FWD_BURST]; /* of frames from a NIC */
 	/* their first bytes, private; zero behind a frame's end */
 	uint8_t snaps[FWD_BURST][FWD_SNAP] __rte_cache_aligned;
@@ -175,6 +189,29 @@ void fwd_coalesce(struct fwd_worker *w);
  *  Return: false: another worker has taken it. */
 bool fwd_announce_take(struct fwd_worker *w);
 
+/** fwd_guard() - Judge what was received by the rules for its source: address and limits. */
+void fwd_guard(struct fwd_worker *w);
+
+/** fwd_guard_limits() - The same without the address. */
+void fwd_guard_limits(struct fwd_worker *w);
+
+/** fwd_guard_floods() - The same for what is to be flooded. */
+void fwd_guard_floods(struct fwd_worker *w);
+
+/** fwd_guard_charge() - Frames [0, cut) are through: what they take of their limits. */
+void fwd_guard_charge(struct fwd_worker *w);
+
+/** fwd_address_ok() - May the source of this burst send as @key? @owner: port of the table's entry. */
+bool fwd_address_ok(const struct fwd_worker *w, const struct fwd_rules *rules, uint64_t key,
+		    uint16_t owner);
+
+/** fwd_kill() - Frame @i is not to be forwarded, whatever its destination. */
+static inline void fwd_kill(struct fwd_worker *w, unsigned int i, enum stats_rx_drop reason)
+{
+	w->dead |= 1u << i;
+	w->reason[i] = (uint8_t)reason;
+}
+
 /** fwd_classify() - Give every frame its destination or the reason to drop it; fill dests[]. */
 void fwd_classify(struct fwd_worker *w);
 
@@ -201,6 +238,21 @@ void fwd_complete(struct fwd_worker *w);
 
 /** fwd_notify() - Interrupt the drivers that want it; let go of the locks. */
 void fwd_notify(struct fwd_worker *w);
+
+/** fwd_fault_note() - @q, a queue of @port, is faulted: port_fault_note(), and count it. */
+void fwd_fault_note(struct fwd_worker *w, struct port *port, struct port_queue *q);
+
+/** fwd_at() - From here on what takes long is done for @port. */
+static inline void fwd_at(struct fwd_worker *w, const struct port *port)
+{
+	__atomic_store_n(&w->at, port->id + 1u, __ATOMIC_RELAXED);
+}
+
+/** fwd_at_copies() - From here on it may be anybody who makes it take long. */
+static inline void fwd_at_copies(struct fwd_worker *w)
+{
+	__atomic_store_n(&w->at, (w->src->port->id + 1u) | AT_COPIES, __ATOMIC_RELAXED);
+}
 
 /** fwd_cuts_add() - Are @n segments more than this burst is to make? */
 static inline bool fwd_cuts_add(struct fwd_worker *w, uint32_t n)

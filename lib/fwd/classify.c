@@ -207,6 +207,8 @@ void fwd_classify(struct fwd_worker *w)
 	w->n_dests = 0;
 	w->n_flood = 0;
 	judge_all(w);
+	if (w->rules != NULL && unlikely(w->rules->storm))
+		fwd_guard_floods(w);
 	if (likely(w->same))
 		list_same(w);
 	else

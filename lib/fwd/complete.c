@@ -224,6 +224,7 @@ static void mbufs_free(struct fwd_worker *w)
 
 void fwd_complete(struct fwd_worker *w)
 {
+	fwd_at(w, w->src->port);
 	if (w->src_ring != NULL)
 		vring_complete_read(w->src_ring, w->frames, w->cut);
 	for (unsigned int i = 0; i < w->n_dests; i++) {
@@ -231,6 +232,7 @@ void fwd_complete(struct fwd_worker *w)
 		struct stats_port *s = fwd_counters(w, d->port);
 		struct tally t;
 
+		fwd_at(w, d->port);
 		if (w->cut < w->n)
 			dest_truncate(w, d);
 		stats_inc(&s->copies, d->n);
@@ -256,6 +258,8 @@ void fwd_complete(struct fwd_worker *w)
 			stats_inc(&s->tx_segments, 1);
 	}
 	count_rx(w);
+	if (w->rules != NULL && unlikely(w->rules->limited || w->rules->storm))
+		fwd_guard_charge(w);
 	if (fwd_from_nic(w))
 		mbufs_free(w);
 }

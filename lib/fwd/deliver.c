@@ -165,6 +165,7 @@ void fwd_deliver(struct fwd_worker *w)
 	w->n_outs = 0;
 	w->n_drops = 0;
 	w->n_cuts = 0;
+	fwd_at_copies(w);
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
 

@@ -8,6 +8,7 @@
 
 #include "burst.h"
 #include "copy.h"
+#include "share.h"
 
 #include <errno.h>
 
@@ -28,6 +29,8 @@ struct delivery {
 	struct dest *d;
 	struct vring_queue *vr;
 	struct vring_cursor cur;
+	uint32_t allowed;   /* buffers that may still be taken */
+	bool was_short;     /* there were too few of them */
 	uint32_t apart;     /* a bit a frame: is looked at by itself */
 	uint32_t small_len; /* of the next chain, when it was too small and cannot be joined with
 			     * others: nothing longer has to try it again */
@@ -129,6 +132,19 @@ static void frame_write(const struct delivery *v, struct out_place *at, unsigned
 	}
 }
 
+/* There is no buffer at @at, or none that the source may take. Return: true: it waits for that. */
+static bool short_of(struct delivery *v, unsigned int frame, const struct vring_cursor *at)
+{
+	struct vring_cursor next = *at;
+
+	if (!v->was_short)
+		share_short(v->w, v->d);
+	v->was_short = true;
+	if (v->allowed == 0)
+		next = vring_cursor_ahead(v->vr, at, share_leaves(v->w, v->d));
+	return fwd_full(v->w, v->d, frame, &next);
+}
+
 /* A frame that room_take() had no room for; of its segments @some are delivered. Return: false: the
  * burst ends here. */
 static bool room_missing(struct delivery *v, unsigned int frame, int why,
@@ -140,7 +156,7 @@ static bool room_missing(struct delivery *v, unsigned int frame, int why,
 
 	switch (why) {
 	case -EAGAIN:
-		if (fwd_full(w, d, frame, at))
+		if (short_of(v, frame, at))
 			return false;
 		reason = STATS_TX_FULL;
 		break;
@@ -148,7 +164,7 @@ static bool room_missing(struct delivery *v, unsigned int frame, int why,
 		reason = STATS_TX_FULL;
 		break;
 	case -EPROTO:
-		port_fault_note(d->port, d->queue->index, v->vr->fault);
+		fwd_fault_note(w, d->port, d->queue);
 		reason = STATS_TX_FAULTED;
 		break;
 	case -EOVERFLOW:
@@ -197,6 +213,7 @@ static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, u
 	unsigned int n = RTE_MIN(cut_count(c), (uint32_t)FWD_BURST);
 
 	n = RTE_MIN(n, FWD_OUTS - w->n_outs);
+	n = RTE_MIN(n, v->allowed);
 	if (n == 0)
 		return 0;
 	for (unsigned int k = 0; k < n; k++)
@@ -212,6 +229,7 @@ static unsigned int segments_flat(struct delivery *v, struct vring_cursor *at, u
 	log_flat(v, addrs, n);
 	memset(&w->out_frame[w->n_outs], (int)frame, n);
 	w->n_outs += n;
+	v->allowed -= n;
 	return n;
 }
 
@@ -222,7 +240,7 @@ static int segment_any(struct delivery *v, struct vring_cursor *at, unsigned int
 	struct fwd_worker *w = v->w;
 	struct room room = {.frame = frame, .need = cut_len(&w->segments, 0) + v->vr->hdr_len};
 	struct out_place to = {.kernels = w->kernels, .segs = w->out_segs};
-	int ret = room_take(v, &room, at);
+	int ret = v->allowed > 0 ? room_take(v, &room, at) : -EAGAIN;
 
 	if (ret != 0)
 		return ret;
@@ -231,6 +249,7 @@ static int segment_any(struct delivery *v, struct vring_cursor *at, unsigned int
 	cut_segment(&w->segments, &to, o != NULL);
 	log_room(v, &room);
 	w->n_outs += room.n_chains;
+	v->allowed -= RTE_MIN(v->allowed, (uint32_t)room.n_chains);
 	return 0;
 }
 
@@ -240,6 +259,19 @@ static bool ring_used_up(const struct delivery *v, const struct vring_cursor *at
 	if (v->vr->packed)
 		return at->idx == v->cur.idx && at->wrap != v->cur.wrap;
 	return (uint16_t)(at->idx - v->cur.idx) >= v->vr->size;
+}
+
+/* Is the source to wait for as many buffers as there will be segments? None is written before: a
+ * receiver that posts one at a time would have all of them cut anew for each. */
+static bool segments_wait(struct delivery *v, unsigned int frame)
+{
+	uint32_t n = cut_count(&v->w->segments);
+	struct vring_cursor last;
+
+	if (n < 2 || n > v->vr->size)
+		return false;
+	last = vring_cursor_ahead(v->vr, &v->cur, n - 1);
+	return !vring_avail_at(v->vr, &last) && short_of(v, frame, &last);
 }
 
 /* A frame as segments. They are delivered all, unless its sender is not to wait: then as many as
@@ -261,6 +293,8 @@ static bool deliver_cut(struct delivery *v, unsigned int frame)
 		return fwd_drop(w, v->d, frame, STATS_TX_BAD_OFFLOAD);
 	if (fwd_cuts_add(w, cut_count(c)) && fwd_crowded(w, frame))
 		return false; // else it is the only one
+	if (segments_wait(v, frame))
+		return false;
 	while (cut_more(c)) {
 		int ret;
 
@@ -297,6 +331,8 @@ static bool deliver_frame(struct delivery *v, unsigned int frame)
 
 	if (fwd_exceeds(w, frame, v->d->link->mtu_frame))
 		return fwd_drop(w, v->d, frame, STATS_TX_MTU);
+	if (unlikely(v->allowed == 0))
+		return room_missing(v, frame, -EAGAIN, &v->cur, false);
 	if (o != NULL && fwd_duty(o, v->d->link->tx_offloads) == FWD_CUT)
 		return deliver_cut(v, frame);
 	ret = room_take(v, &room, &at);
@@ -306,6 +342,7 @@ static bool deliver_frame(struct delivery *v, unsigned int frame)
 	frame_write(v, &to, frame, room.n_chains);
 	log_room(v, &room);
 	w->n_outs += room.n_chains;
+	v->allowed -= RTE_MIN(v->allowed, (uint32_t)room.n_chains);
 	v->small_len = UINT32_MAX;
 	v->cur = at;
 	return true;
@@ -349,6 +386,7 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 	};
 
 	n = RTE_MIN(n, FWD_OUTS - w->n_outs);
+	n = RTE_MIN(n, v->allowed);
 	if (n == 0)
 		return 0;
 	n = vring_take_flat(v->vr, &v->cur, need, n, addrs, &w->outs[w->n_outs].elem);
@@ -362,6 +400,7 @@ static unsigned int deliver_run(struct delivery *v, const uint8_t *list, const u
 	log_flat(v, addrs, n);
 	memcpy(&w->out_frame[w->n_outs], list, n);
 	w->n_outs += n;
+	v->allowed -= n;
 	v->small_len = UINT32_MAX;
 	return n;
 }
@@ -420,6 +459,7 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 		.d = d,
 		.vr = &d->queue->ring,
 		.cur = d->queue->ring.avail,
+		.allowed = UINT32_MAX,
 		.small_len = UINT32_MAX,
 	};
 	unsigned int n = list_length(w, d), k = 0;
@@ -428,6 +468,8 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 	vring_prefetch(v.vr, n); // without, 64-byte frames take 2 to 11 % more cycles
 	needs_fill(&v, n, need);
 	d->plain = w->needs == 0;
+	if (unlikely(d->queue->share.scarce))
+		v.allowed = share_begin(w, d);
 	while (k < n) {
 		unsigned int run = run_length(&v, k, n);
 		unsigned int done = run > 0 ? deliver_run(&v, d->list + k, need + k, run) : 0;
@@ -439,4 +481,6 @@ void fwd_deliver_vring(struct fwd_worker *w, struct dest *d)
 		if (!deliver_frame(&v, d->list[k++]))
 			break;
 	}
+	if (unlikely(d->queue->share.scarce))
+		share_end(w, d, w->n_outs - d->first_out);
 }

@@ -57,12 +57,12 @@ snapshot_all(const struct fwd_private *to, const struct vring_chain *frames,
 {
 	uint8_t(*snaps)[FWD_SNAP] = to->snaps;
 	uint32_t bytes = 0, shortest = UINT32_MAX, loads = 0;
-	uint64_t first = 0, differ = 0;
+	vec any = {0}, all = ~any; // bits that a frame's begin has; bits that all have
 
 	for (unsigned int i = 0; i < n; i++) {
 		const struct vring_chain *f = &frames[i];
 		uint32_t len = f->len;
-		uint64_t key;
+		vec front;
 
 		if (__builtin_expect(f->n_segs == 1 && len >= FWD_SNAP, 1)) {
 			move_snap(snaps[i], f->addr);
@@ -70,8 +70,10 @@ snapshot_all(const struct fwd_private *to, const struct vring_chain *frames,
 			snapshot_pieces(snaps[i], f, segs);
 			shortest = f->n_segs == 0 ? 0 : len < shortest ? len : shortest;
 		}
-		key = *(const u64 *)snaps[i] & KEY_MASK; // mac_addr_key() in one load
-		to->keys[i] = key;
+		front = *(const vec *)snaps[i];
+		any |= front;
+		all &= front;
+		to->keys[i] = *(const u64 *)snaps[i] & KEY_MASK; // mac_addr_key() in one load
 		if (headers && __builtin_expect(f->hdr != NULL, 1)) {
 			uint64_t begin = header_begin(f->hdr);
 
@@ -82,12 +84,15 @@ snapshot_all(const struct fwd_private *to, const struct vring_chain *frames,
 				loads |= 1u << i;
 			}
 		}
-		first = i == 0 ? key : first;
-		differ |= key ^ first;
 		bytes += len;
 	}
-	return (struct fwd_common){
-		.differ = differ, .bytes = bytes, .shortest = shortest, .loads = loads};
+	any ^= all;
+	return (struct fwd_common){.differ = *(const u64 *)&any & KEY_MASK,
+				   .differ_src = *(const u64 *)((const uint8_t *)&any + 6) &
+						 KEY_MASK,
+				   .bytes = bytes,
+				   .shortest = shortest,
+				   .loads = loads};
 }
 
 static struct fwd_common snapshot(const struct fwd_private *to, const struct vring_chain *frames,

@@ -26,10 +26,11 @@ struct fwd_run {
 
 /* What all frames of a burst have in common, so that it is looked at once. */
 struct fwd_common {
-	uint64_t differ;   /* bits in which the keys of their destinations differ */
-	uint32_t bytes;    /* all together */
-	uint32_t shortest; /* bytes; 0 if one of them has no bytes that can be forwarded */
-	uint32_t loads;    /* a bit a frame: its header says that something is left undone */
+	uint64_t differ;     /* bits in which the keys of their destinations differ */
+	uint64_t differ_src; /* the same for their sources */
+	uint32_t bytes;      /* all together */
+	uint32_t shortest;   /* bytes; 0 if one of them has no bytes that can be forwarded */
+	uint32_t loads;      /* a bit a frame: its header says that something is left undone */
 };
 
 /* What is kept of a burst's frames; senders can change all else at any time. */

@@ -6,12 +6,38 @@
 
 #include "burst.h"
 
+void fwd_fault_note(struct fwd_worker *w, struct port *port, struct port_queue *q)
+{
+	if (port_fault_note(port, q))
+		stats_inc(&fwd_counters(w, port)->faults, 1);
+}
+
+/* Kept out of interrupt(), which runs for every burst. */
+static __rte_noinline void interrupt_failed(struct fwd_worker *w, struct port *port,
+					    struct port_queue *q)
+{
+	if (q->ring.fault == VRING_FAULT_CALL)
+		__atomic_store_n(&w->blocked, w->blocked + 1, __ATOMIC_RELAXED);
+	fwd_fault_note(w, port, q);
+}
+
+/* The only system call of the data path. It may block, see vring_call(): whose it is has to be known. */
+static void interrupt(struct fwd_worker *w, struct port *port, struct port_queue *q)
+{
+	__atomic_store_n(&w->at, (port->id + 1u) | AT_CALLS, __ATOMIC_RELAXED);
+	if (vring_call(&q->ring))
+		stats_inc(&fwd_counters(w, port)->interrupts, 1);
+	else if (unlikely(vring_faulted(&q->ring)))
+		interrupt_failed(w, port, q);
+}
+
 /* Who wants an interrupt is decided under the locks; the system calls come after them. */
 void fwd_notify(struct fwd_worker *w)
 {
 	bool call;
 
-	vring_fence(); // one for all: one more costs 2 % at 64 bytes
+	fwd_at_copies(w); // whether calls are wanted is in memory of all of them
+	vring_fence();    // one for all: one more costs 2 % at 64 bytes
 	call = w->src_ring != NULL && w->cut > 0 && vring_call_wanted(w->src_ring);
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
@@ -20,12 +46,12 @@ void fwd_notify(struct fwd_worker *w)
 		if (d->locked)
 			rte_spinlock_unlock(&d->queue->lock);
 	}
-	if (call && vring_call(w->src_ring))
-		stats_inc(&fwd_counters(w, w->src->port)->interrupts, 1);
+	if (call)
+		interrupt(w, w->src->port, w->src_link->rxq[w->src->queue]);
 	for (unsigned int i = 0; i < w->n_dests; i++) {
 		struct dest *d = &w->dests[i];
 
-		if (d->call && vring_call(&d->queue->ring))
-			stats_inc(&fwd_counters(w, d->port)->interrupts, 1);
+		if (d->call)
+			interrupt(w, d->port, d->queue);
 	}
 }

@@ -13,19 +13,11 @@
 #include <rte_udp.h>
 #include <string.h>
 
-/* Not to be forwarded, for a reason that is known before anything was looked at. */
-static void kill_frame(struct fwd_worker *w, unsigned int i, enum stats_rx_drop reason)
-{
-	w->dead |= 1u << i;
-	w->reason[i] = (uint8_t)reason;
-}
-
 static void receive_vring(struct fwd_worker *w)
 {
 	w->n = vring_peek(w->src_ring, w->frames, FWD_BURST, w->segs, FWD_SEGS);
 	if (unlikely(vring_faulted(w->src_ring)))
-		port_fault_note(w->src->port, w->src_link->rxq[w->src->queue]->index,
-				w->src_ring->fault);
+		fwd_fault_note(w, w->src->port, w->src_link->rxq[w->src->queue]);
 }
 
 /* Judge what headers say that is left undone. */
@@ -36,7 +28,7 @@ static void loads_judge(struct fwd_worker *w)
 		struct vring_net_hdr *o = &w->offloads[i];
 
 		if (!fwd_offload_ok(o, w->frames[i].len, w->src_link->rx_offloads))
-			kill_frame(w, i, STATS_RX_BAD_OFFLOAD);
+			fwd_kill(w, i, STATS_RX_BAD_OFFLOAD);
 		else if (o->flags != 0)
 			w->loads |= 1u << i;
 	}
@@ -50,9 +42,9 @@ static void refuse_vring(struct fwd_worker *w)
 
 	for (unsigned int i = 0; i < w->n; i++) {
 		if (w->frames[i].too_long)
-			kill_frame(w, i, STATS_RX_TOO_LONG);
+			fwd_kill(w, i, STATS_RX_TOO_LONG);
 		else if (discard)
-			kill_frame(w, i, STATS_RX_QUEUE_DISABLED);
+			fwd_kill(w, i, STATS_RX_QUEUE_DISABLED);
 	}
 }
 
@@ -143,7 +135,7 @@ static void receive_eth(struct fwd_worker *w)
 		fwd_coalesce(w);
 	for (unsigned int i = 0; i < w->n; i++) {
 		if (!view_mbuf(w, &w->frames[i], w->mbufs[i], &used))
-			kill_frame(w, i, STATS_RX_TOO_LONG);
+			fwd_kill(w, i, STATS_RX_TOO_LONG);
 		else if (w->src_link->rx_offloads != 0)
 			load_mbuf(w, i);
 	}
@@ -174,4 +166,6 @@ void fwd_receive(struct fwd_worker *w)
 	if (w->src_ring != NULL &&
 	    unlikely(w->common.shortest == 0 || w->src_link->rxq[w->src->queue]->discard))
 		refuse_vring(w);
+	if (w->rules != NULL)
+		fwd_guard(w);
 }

@@ -29,6 +29,24 @@ void fwd_worker_work(const struct fwd_worker *worker, struct fwd_work *out)
 						       __ATOMIC_RELAXED);
 }
 
+int fwd_worker_at(const struct fwd_worker *worker, enum fwd_doing *doing)
+{
+	uint32_t at = __atomic_load_n(&worker->at, __ATOMIC_RELAXED);
+
+	*doing = (at & AT_CALLS) != 0 ? FWD_CALLS : (at & AT_COPIES) != 0 ? FWD_COPIES : FWD_SERVES;
+	return (int)(at & ~(AT_CALLS | AT_COPIES)) - 1;
+}
+
+uint32_t fwd_worker_blocked(const struct fwd_worker *worker)
+{
+	return __atomic_load_n(&worker->blocked, __ATOMIC_RELAXED);
+}
+
+void fwd_worker_nowhere(struct fwd_worker *worker)
+{
+	__atomic_store_n(&worker->at, 0, __ATOMIC_RELAXED);
+}
+
 const char *fwd_worker_vectors(const struct fwd_worker *worker)
 {
 	return worker->kernels->name;

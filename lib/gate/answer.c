@@ -4,7 +4,8 @@
 /*
  * What the gate answers without asking the library: the number of queue pairs, of which the library
  * would count more than this port offers; the device's configuration space, which it does not know;
- * and SEND_RARP, which it would keep for a dequeue that nobody calls. Pure; any thread.
+ * SEND_RARP, which it would keep for a dequeue that nobody calls; and descriptors that it has no use
+ * for, since the port interrupts the guest itself. Pure; any thread.
  */
 
 #include <gate/check.h>

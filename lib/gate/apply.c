@@ -57,9 +57,12 @@ void gate_mask_request(struct gate_msg *msg)
 		msg->payload.u64 &= ~GATE_F_OWN;
 	else if (msg->hdr.request == GATE_SET_PROTOCOL_FEATURES)
 		msg->payload.u64 &= ~GATE_PF_OWN;
+	else if (msg->hdr.request == GATE_SET_VRING_KICK)
+		msg->payload.u64 |= GATE_VRING_NOFD;
 }
 
-/* Forget how a ring is laid out; size and index of a split ring mean nothing to a packed one. */
+/* Forget how a ring is laid out; size and index of a split ring mean nothing to a packed one. The
+ * library keeps the memory that it has for it. */
 static void ring_layout_clear(struct gate_ring *ring)
 {
 	ring->size = 0;
@@ -94,7 +97,7 @@ static void apply_features(struct gate_device *dev, uint64_t features)
 	}
 }
 
-/* The library forgets everything but the number of rings and the call fds. */
+/* The library forgets everything but the number of rings; the call fds stay, too. */
 static void apply_reset_owner(struct gate_device *dev)
 {
 	dev->features = 0;
@@ -127,6 +130,7 @@ static void apply_num(struct gate_device *dev, const struct gate_vring_state *st
 	if (ring->size != state->num)
 		ring_layout_clear(ring);
 	ring->size = state->num;
+	ring->held = state->num;
 	dev->features_frozen = true;
 }
 
@@ -137,6 +141,7 @@ static void apply_num(struct gate_device *dev, const struct gate_vring_state *st
 static void apply_stop(struct gate_device *dev, uint32_t index)
 {
 	dev->rings[index].started = false;
+	dev->rings[index].held = 0;
 	for (unsigned int i = 0; i < dev->max_rings; i++) {
 		if (dev->rings[i].started)
 			return;

@@ -5,8 +5,10 @@
  * The checker: one table row a request, and a function for what a row cannot say.
  * Pure: no sockets, no clock, no memory of its own; any thread.
  *
- * What is let through here is accepted by librte_vhost, but for lack of memory: a message that
- * fails in the library after the workers were stopped costs the connection (session.c).
+ * What is let through here is accepted by librte_vhost, but for lack of memory or of descriptors: a
+ * message that fails in the library after the workers were stopped costs the connection (session.c).
+ * So what passes while they run (GATE_PASS) is only what cannot fail: it carries no descriptor and
+ * names no ring, for which the library would have to find memory. Failing, it unmaps the guest.
  *
  * SET_OWNER is recorded but not demanded: DPDK's virtio-user in server mode never sends it on a
  * connection that follows a broken one, and starts that one with SET_VRING_ENABLE and
@@ -19,9 +21,8 @@
 
 #include "check_extent.h"
 
-/* Bits of what is never offered, so that the requests they govern are always refused. */
-
 #define MEM_TABLE_SIZE(n) ((uint32_t)(8 + (n) * sizeof(struct gate_mem_region)))
+#define RING_SIZE_USUAL   1024u /* QEMU's rx_queue_size= and tx_queue_size= at most */
 #define MTU_MIN           68
 #define MTU_MAX           65535
 #define STATUS_MAX        255          /* the virtio status field is one byte */
@@ -121,42 +122,35 @@ static enum gate_verdict check_protocol_features(const struct gate_device *dev,
 	return GATE_PASS;
 }
 
-/* Do [a, a+size) and [b, b+size_b) share a byte? Neither wraps. */
-static bool overlap(uint64_t a, uint64_t size_a, uint64_t b, uint64_t size_b)
-{
-	return a < b ? b - a < size_a : a - b < size_b;
-}
-
-static bool wraps(uint64_t start, uint64_t size)
-{
-	return size > UINT64_MAX - start;
-}
-
-/* Regions need not be page aligned: QEMU sends what lies between the holes of the PC's first MiB. */
 static enum gate_verdict check_mem_table(const struct gate_device *dev, const struct gate_msg *msg,
 					 const char **why)
 {
-	const struct gate_mem_table *mem = &msg->payload.mem;
+	const char *wrong = gate_mem_table_wrong(&msg->payload.mem);
 
 	(void)dev;
-	for (uint32_t i = 0; i < mem->n_regions; i++) {
-		const struct gate_mem_region *r = &mem->regions[i];
+	return wrong == NULL ? GATE_PASS : refuse(why, wrong);
+}
 
-		if (r->size == 0)
-			return refuse(why, "an empty memory region");
-		if (wraps(r->guest_addr, r->size) || wraps(r->user_addr, r->size) ||
-		    wraps(r->mmap_offset, r->size))
-			return refuse(why, "a memory region beyond the end of the address space");
-		for (uint32_t j = 0; j < i; j++) {
-			const struct gate_mem_region *o = &mem->regions[j];
+/*
+ * Entries that all rings of a port may have: the library takes 40 bytes for one, or 44 in a packed
+ * ring (22.11: lib/vhost/vhost_user.c, vhost_user_set_vring_num()), out of memory that is everybody's.
+ * As many as QEMU can have in all of them, and one pair as large as the protocol knows it.
+ */
+static uint32_t entries_max(const struct gate_device *dev)
+{
+	uint32_t usual = dev->max_rings * RING_SIZE_USUAL, pair = 2 * GATE_RING_SIZE_MAX;
 
-			if (overlap(r->guest_addr, r->size, o->guest_addr, o->size))
-				return refuse(why, "memory regions overlap in the guest");
-			if (overlap(r->user_addr, r->size, o->user_addr, o->size))
-				return refuse(why, "memory regions overlap in the front-end");
-		}
-	}
-	return GATE_PASS;
+	return usual > pair ? usual : pair;
+}
+
+/* What they have now, but for ring @but. */
+static uint32_t entries_held(const struct gate_device *dev, uint32_t but)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < dev->max_rings; i++)
+		sum += i == but ? 0 : dev->rings[i].held;
+	return sum;
 }
 
 static enum gate_verdict check_num(const struct gate_device *dev, const struct gate_msg *msg,
@@ -168,7 +162,22 @@ static enum gate_verdict check_num(const struct gate_device *dev, const struct g
 		return refuse(why, "a ring size outside 2 to 32768");
 	if (!is_packed(dev) && !is_power_of_2(num))
 		return refuse(why, "a split ring whose size is no power of two");
+	if (entries_held(dev, msg->payload.state.index) + num > entries_max(dev))
+		return refuse(why, "larger rings than the port has memory for; make all of them "
+				   "1024 entries at most (QEMU: rx_queue_size=, tx_queue_size=), "
+				   "or take fewer queues");
 	return GATE_PASS;
+}
+
+/* Event words do not count: they lie behind the rings, and not every driver leaves room for them. */
+static bool parts_overlap(const struct gate_vring_addr *a, uint64_t size, bool packed)
+{
+	uint64_t avail_len = packed ? 4 : 4 + 2 * size;
+	uint64_t used_len = packed ? 4 : 4 + 8 * size;
+
+	return gate_overlap(a->desc_user_addr, 16 * size, a->avail_user_addr, avail_len) ||
+	       gate_overlap(a->desc_user_addr, 16 * size, a->used_user_addr, used_len) ||
+	       gate_overlap(a->avail_user_addr, avail_len, a->used_user_addr, used_len);
 }
 
 static enum gate_verdict check_addr(const struct gate_device *dev, const struct gate_msg *msg,
@@ -190,6 +199,8 @@ static enum gate_verdict check_addr(const struct gate_device *dev, const struct 
 		return refuse(why, "misaligned ring addresses");
 	if (!gate_extents_inside(&dev->mem, a, size, packed))
 		return refuse(why, "ring addresses outside the memory table");
+	if (parts_overlap(a, size, packed))
+		return refuse(why, "a ring whose parts overlap");
 	return GATE_PASS;
 }
 
@@ -343,8 +354,11 @@ static const struct request_row rows[] = {
 			       .need_pf = GATE_PF_LOG_SHMFD,
 			       .pass = GATE_KEEP,
 			       .content = check_log_base},
-	// to tell it when we have marked something: optional, and the library closes it
-	[GATE_SET_LOG_FD] = {.name = "SET_LOG_FD", .fds = FDS_ONE, .need_pf = GATE_PF_LOG_SHMFD},
+	// to tell it when we have marked something: optional, and closed unused
+	[GATE_SET_LOG_FD] = {.name = "SET_LOG_FD",
+			     .fds = FDS_ONE,
+			     .need_pf = GATE_PF_LOG_SHMFD,
+			     .pass = GATE_ANSWER},
 	[GATE_SET_VRING_NUM] = {.name = "SET_VRING_NUM",
 				.size = 8,
 				.index = INDEX_STATE,
@@ -381,11 +395,13 @@ static const struct request_row rows[] = {
 				 .size = 8,
 				 .fds = FDS_UNLESS_NOFD,
 				 .index = INDEX_FD,
+				 .pass = GATE_ANSWER,
 				 .content = check_fd},
 	[GATE_SET_VRING_ERR] = {.name = "SET_VRING_ERR",
 				.size = 8,
 				.fds = FDS_UNLESS_NOFD,
 				.index = INDEX_FD,
+				.pass = GATE_ANSWER,
 				.content = check_fd},
 	[GATE_GET_PROTOCOL_FEATURES] = {.name = "GET_PROTOCOL_FEATURES", .has_reply = true},
 	[GATE_SET_PROTOCOL_FEATURES] = {.name = "SET_PROTOCOL_FEATURES",
@@ -459,6 +475,19 @@ bool gate_request_has_reply(uint32_t request)
 	const struct request_row *row = row_find(request);
 
 	return row != NULL && row->has_reply;
+}
+
+/* An answer takes the session thread alone; a stop waits for every worker; a mapping that goes
+ * interrupts every CPU that runs the switch. */
+unsigned int gate_request_cost(uint32_t request)
+{
+	const struct request_row *row = row_find(request);
+
+	if (row == NULL)
+		return 1;
+	if (row->fds == FDS_PER_REGION || row->pass == GATE_KEEP || request == GATE_RESET_OWNER)
+		return 8;
+	return row->pass == GATE_PASS_QUIESCE ? 2 : 1;
 }
 
 enum gate_verdict gate_check_header(const struct gate_hdr *hdr, const char **why)

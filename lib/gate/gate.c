@@ -5,8 +5,10 @@
  * The gate: its ports, who may connect to them, and when to try again.
  * Runs on the session thread.
  *
- * One timer serves all ports that wait for something: clients without a front-end, and servers
- * that had no descriptor left to accept one. It exists only while there is such a port.
+ * Two timers serve all ports. One tries again for those that wait for a front-end: clients without
+ * one, and servers that had no descriptor left to accept it, or no tokens. The other shows the clock to sessions in
+ * which something has to happen in time. Both are made with the gate and run only while they are of
+ * use, so that having one never fails for lack of a descriptor.
  */
 
 #include <gate/gate.h>
@@ -17,24 +19,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <base/clock.h>
+#include <base/closer.h>
 
+#include "limit.h"
 #include "port.h"
 #include "session.h"
 
 #define RETRY_MS      200u
+#define HOLD_TICKS    4  /* of the retry timer: 600 to 800 ms */
 #define ACCEPT_BUDGET 16 /* connections a turn of the loop */
 #define LOG_MAX_CNT   4u /* lines a second and port */
 #define SECOND_NS     1000000000ull
 
 struct gate {
 	struct loop *loop;
-	struct loop_timer *retry_timer; // NULL while no port waits
-	int spare_fd;                   // its place is the timer's when no other is left; -1 = used
+	struct loop_timer *retry_timer;
+	struct loop_timer *clock_timer;
+	bool is_retrying; // retry_timer runs
+	bool is_watching; // clock_timer runs
 	struct gate_port *ports;
 };
 
@@ -86,24 +91,51 @@ static bool port_waits(const struct gate_port *port)
 	return port->session == NULL && !port->is_down && (port->is_client || port->is_paused);
 }
 
-static void retry_tick(void *user);
-
-/* Have the timer while a port waits. Return: 0 or -errno. */
-static int retry_arm(struct gate *gate)
+static void retry_arm(struct gate *gate)
 {
-	if (gate->retry_timer != NULL)
-		return 0;
-	if (gate->spare_fd >= 0)
-		(void)close(gate->spare_fd);
-	gate->spare_fd = -1;
-	return loop_timer_add(gate->loop, RETRY_MS, retry_tick, gate, &gate->retry_timer);
+	if (!gate->is_retrying)
+		loop_timer_set(gate->retry_timer, RETRY_MS);
+	gate->is_retrying = true;
 }
 
-static void retry_disarm(struct gate *gate)
+void gate_port_watch_clock(struct gate_port *port)
 {
-	loop_timer_del(gate->retry_timer);
-	gate->retry_timer = NULL;
-	gate->spare_fd = eventfd(0, EFD_CLOEXEC);
+	struct gate *gate = port->gate;
+
+	if (!gate->is_watching)
+		loop_timer_set(gate->clock_timer, GATE_TICK_MS);
+	gate->is_watching = true;
+}
+
+bool gate_port_may_map(const struct gate_port *port, uint64_t bytes)
+{
+	uint64_t pot = gate_mapped_pot(bytes);
+
+	if (pot == 0)
+		return true;
+	// asked of the sessions each time: nothing has to be given back
+	for (const struct gate_port *p = port->gate->ports; p != NULL; p = p->next) {
+		if (p != port && p->session != NULL)
+			pot += gate_mapped_pot(gate_session_mapped(p->session));
+	}
+	return pot <= GATE_MAPPED_POT;
+}
+
+static void clock_tick(void *user)
+{
+	struct gate *gate = user;
+	uint64_t now_ns = clock_ns();
+	bool waiting = false;
+
+	for (struct gate_port *port = gate->ports; port != NULL; port = port->next) {
+		if (port->session != NULL)
+			gate_session_tick(port->session, now_ns);
+		waiting = waiting || (port->session != NULL && gate_session_timed(port->session));
+	}
+	if (waiting)
+		return;
+	loop_timer_set(gate->clock_timer, 0);
+	gate->is_watching = false;
 }
 
 void gate_port_session_over(struct gate_port *port, bool is_clean, const char *reason)
@@ -116,8 +148,8 @@ void gate_port_session_over(struct gate_port *port, bool is_clean, const char *r
 		port_set_error(port, reason);
 		gate_port_log(port, LOG_LEVEL_WARN, "front-end disconnected: %s", reason);
 	}
-	if (port->is_client && retry_arm(port->gate) < 0)
-		gate_port_log(port, LOG_LEVEL_ERR, "cannot set a timer, does not connect again");
+	if (port->is_client)
+		retry_arm(port->gate);
 }
 
 /* Begin a session on @fd, or close it. */
@@ -126,7 +158,7 @@ static void port_serve(struct gate_port *port, int fd)
 	struct err err = {0};
 
 	if (gate_session_create(port, fd, &port->session, &err) < 0) {
-		(void)close(fd);
+		closer_hang_up(fd);
 		port->session = NULL;
 		port->info.turned_away++;
 		port_set_error(port, err.text);
@@ -141,15 +173,32 @@ static void port_serve(struct gate_port *port, int fd)
 	gate_port_log(port, LOG_LEVEL_INFO, "front-end connected");
 }
 
-/* Nothing can be accepted: look away for a while, since the event would come at once again. */
-static void port_pause(struct gate_port *port, int error)
+/* Nobody can be let in: look away for a while, since the event would come at once again. */
+static void port_look_away(struct gate_port *port)
 {
 	(void)loop_watch_set(port->listen_watch, 0);
 	port->is_paused = true;
-	if (retry_arm(port->gate) < 0)
-		gate_port_log(port, LOG_LEVEL_ERR, "cannot set a timer, accepts no more");
-	port_set_error(port, strerror(error));
-	gate_port_log(port, LOG_LEVEL_WARN, "cannot accept a front-end: %s", strerror(error));
+	retry_arm(port->gate);
+}
+
+static void port_pause(struct gate_port *port, const char *why)
+{
+	port_look_away(port);
+	port_set_error(port, why);
+	gate_port_log(port, LOG_LEVEL_WARN, "cannot accept a front-end: %s", why);
+}
+
+/* One that comes now would begin a session, and those before it have left no tokens for that: it waits
+ * in the backlog. */
+static bool port_held(struct gate_port *port)
+{
+	if (port->session != NULL && gate_session_hung_up(port->session))
+		gate_port_session_over(port, true, "closed by the peer");
+	if (port->session != NULL || port->is_down || gate_bucket_fill(&port->bucket, clock_ns()))
+		return false;
+	port->info.held++;
+	port_look_away(port);
+	return true;
 }
 
 static void listen_event(void *user, uint32_t events)
@@ -157,26 +206,31 @@ static void listen_event(void *user, uint32_t events)
 	struct gate_port *port = user;
 
 	(void)events;
-	for (int i = 0; i < ACCEPT_BUDGET; i++) {
+	if (closer_is_full()) {
+		port_pause(port, "too many descriptors that front-ends have sent do not close");
+		return;
+	}
+	for (int i = 0; i < ACCEPT_BUDGET && !port_held(port); i++) {
 		int fd = accept4(port->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 		if (fd < 0 && (errno == ECONNABORTED || errno == EINTR))
 			continue;
 		if (fd < 0) {
 			if (errno != EAGAIN && errno != EWOULDBLOCK)
-				port_pause(port, errno);
+				port_pause(port, strerror(errno));
 			return;
 		}
 		// it may have closed just before this one came, in the same turn of the loop
 		if (port->session != NULL && gate_session_hung_up(port->session))
 			gate_port_session_over(port, true, "closed by the peer");
-		if (port->session == NULL) {
+		if (port->session == NULL && !port->is_down) {
 			port_serve(port, fd);
 			continue;
 		}
-		(void)close(fd);
+		closer_hang_up(fd);
 		port->info.turned_away++;
-		gate_port_log(port, LOG_LEVEL_INFO, "second front-end turned away");
+		gate_port_log(port, LOG_LEVEL_INFO, "%s front-end turned away",
+			      port->is_down ? "the link is down, a" : "second");
 	}
 }
 
@@ -191,7 +245,7 @@ static void client_try(struct gate_port *port)
 	if (fd == port->wait_error)
 		return;
 	port->wait_error = fd;
-	gate_port_log(port, LOG_LEVEL_INFO, "no front-end at %s yet: %s", port->path,
+	gate_port_log(port, LOG_LEVEL_INFO, "no front-end at %.100s yet: %s", port->path,
 		      strerror(-fd));
 }
 
@@ -203,6 +257,10 @@ static void retry_tick(void *user)
 	for (struct gate_port *port = gate->ports; port != NULL; port = port->next) {
 		if (!port_waits(port))
 			continue;
+		if (port->hold_ticks > 0 && --port->hold_ticks > 0) {
+			waiting = true;
+			continue;
+		}
 		if (port->is_client) {
 			client_try(port);
 		} else if (loop_watch_set(port->listen_watch, EPOLLIN) == 0) {
@@ -210,22 +268,35 @@ static void retry_tick(void *user)
 		}
 		waiting = waiting || port_waits(port);
 	}
-	if (!waiting)
-		retry_disarm(gate);
+	if (waiting)
+		return;
+	loop_timer_set(gate->retry_timer, 0);
+	gate->is_retrying = false;
+}
+
+/* A timer that stands still. */
+static int timer_make(struct gate *gate, loop_fn *fn, struct loop_timer **out)
+{
+	int ret = loop_timer_add(gate->loop, RETRY_MS, fn, gate, out);
+
+	if (ret == 0)
+		loop_timer_set(*out, 0);
+	return ret;
 }
 
 int gate_create(struct loop *loop, struct gate **out)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
+	int ret;
 
 	if (gate == NULL)
 		return -ENOMEM;
 	gate->loop = loop;
-	gate->spare_fd = eventfd(0, EFD_CLOEXEC);
-	if (gate->spare_fd < 0) {
-		int ret = -errno;
-
-		free(gate);
+	ret = timer_make(gate, retry_tick, &gate->retry_timer);
+	if (ret == 0)
+		ret = timer_make(gate, clock_tick, &gate->clock_timer);
+	if (ret < 0) {
+		gate_destroy(gate);
 		return ret;
 	}
 	*out = gate;
@@ -239,8 +310,7 @@ void gate_destroy(struct gate *gate)
 	while (gate->ports != NULL)
 		gate_port_del(gate->ports);
 	loop_timer_del(gate->retry_timer);
-	if (gate->spare_fd >= 0)
-		(void)close(gate->spare_fd);
+	loop_timer_del(gate->clock_timer);
 	free(gate);
 }
 
@@ -257,48 +327,83 @@ static int params_check(const struct gate_port_params *params, struct err *err)
 		return err_set(err, -EINVAL,
 			       "%s: %u queue pairs: a port has 1 to %u; change queues=",
 			       params->name, params->max_pairs, GATE_RINGS_MAX / 2);
+	if (params->has_fd)
+		return 0;
 	return gate_socket_path_check(params->path, err);
+}
+
+/* Watch port->listener. Return: 0, or -errno with @err. */
+static int port_listen(struct gate_port *port, struct err *err)
+{
+	int ret = loop_watch_add(port->gate->loop, port->listener.fd, EPOLLIN, listen_event, port,
+				 &port->listen_watch);
+
+	if (ret == 0)
+		return 0;
+	return err_set(err, ret, "%s: cannot watch its socket: %s; raise fs.epoll.max_user_watches",
+		       port->name, strerror(-ret));
 }
 
 /* Begin to listen, or to try to connect. */
 static int port_open(struct gate_port *port, struct err *err)
 {
-	const struct gate_port_params *params = &port->params;
 	int ret;
 
-	if (params->client) {
-		ret = retry_arm(port->gate);
-		if (ret < 0)
-			(void)err_set(err, ret,
-				      "%s: cannot set a timer: %s; raise the limit of "
-				      "open files",
-				      params->name, strerror(-ret));
-		return ret;
+	if (port->is_client) {
+		retry_arm(port->gate);
+		return 0;
 	}
-	ret = gate_socket_listen(params, &port->listener, err);
+	ret = gate_socket_listen(&port->params, &port->listener, err);
 	if (ret < 0)
 		return ret;
-	ret = loop_watch_add(port->gate->loop, port->listener.fd, EPOLLIN, listen_event, port,
-			     &port->listen_watch);
-	if (ret < 0) {
+	ret = port_listen(port, err);
+	if (ret < 0)
 		gate_socket_unlisten(&port->listener, port->path);
-		return err_set(err, ret,
-			       "%s: cannot watch its socket: %s; raise "
-			       "fs.epoll.max_user_watches",
-			       params->name, strerror(-ret));
+	return ret;
+}
+
+/* Begin with the socket that came with the port. Return: 0, or -errno with @err: it is still the
+ * caller's. */
+static int port_inherit(struct gate_port *port, struct err *err)
+{
+	bool listens = false;
+	int fd = port->params.fd, ret;
+
+	ret = gate_socket_adopt(fd, &listens, err);
+	if (ret == 0 && !listens && port->is_down)
+		ret = err_set(err, -EINVAL,
+			      "file descriptor %d is connected, and the port's link down; leave "
+			      "out link=down",
+			      fd);
+	if (ret == 0 && !listens) {
+		ret = gate_session_create(port, fd, &port->session, err);
+		port->info.connections += ret == 0;
+	} else if (ret == 0) {
+		port->listener = (struct gate_listener){.fd = fd, .is_inherited = true};
+		ret = port_listen(port, err);
 	}
-	return 0;
+	if (ret < 0) {
+		err_prefix(err, "%s: ", port->name);
+		port->listener.fd = -1;
+	}
+	return ret;
+}
+
+static void port_disconnect(struct gate_port *port)
+{
+	gate_session_destroy(port->session);
+	port->session = NULL;
 }
 
 /* Undo port_open(), and end the session if there is one. */
 static void port_close(struct gate_port *port)
 {
-	gate_session_destroy(port->session);
-	port->session = NULL;
+	port_disconnect(port);
 	loop_watch_del(port->listen_watch);
 	port->listen_watch = NULL;
 	gate_socket_unlisten(&port->listener, port->path);
 	port->is_paused = false;
+	port->hold_ticks = 0;
 	port->wait_error = 0;
 }
 
@@ -325,11 +430,16 @@ int gate_port_add(struct gate *gate, const struct gate_port_params *params, stru
 	port->params.path = port->path;
 	port->is_down = params->down;
 	port->listener.fd = -1;
+	gate_bucket_init(&port->bucket, params->max_pairs, clock_ns());
 	if (port->name == NULL || port->path == NULL) {
 		ret = err_set(err, -ENOMEM, "%s: out of memory", params->name);
 		goto free_port;
 	}
-	ret = port->is_down ? 0 : port_open(port, err);
+	ret = 0;
+	if (params->has_fd)
+		ret = port_inherit(port, err);
+	else if (!port->is_down)
+		ret = port_open(port, err);
 	if (ret < 0)
 		goto free_port;
 	port->next = gate->ports;
@@ -364,15 +474,37 @@ int gate_port_set_link(struct gate_port *port, bool up, struct err *err)
 
 	if (port->is_down == !up)
 		return 0;
-	if (up)
+	if (port->params.has_fd && port->listener.fd < 0 && up)
+		return err_set(err, -ENOTCONN,
+			       "%s: its connection was inherited and is over; add the port anew",
+			       port->name);
+	if (port->params.has_fd) {
+		port_disconnect(port); // up: there is none
+		if (port->is_paused)
+			retry_arm(port->gate);
+	} else if (up) {
 		ret = port_open(port, err);
-	else
+	} else {
 		port_close(port);
+	}
 	if (ret < 0)
 		return ret;
 	port->is_down = !up;
 	gate_port_log(port, LOG_LEVEL_INFO, "link set %s", up ? "up" : "down");
 	return 0;
+}
+
+void gate_port_end(struct gate_port *port, const char *reason, bool hold)
+{
+	if (port->session == NULL)
+		return;
+	gate_port_session_over(port, false, reason);
+	if (!hold || (!port->is_client && port->listen_watch == NULL)) // an inherited connection
+		return;
+	retry_arm(port->gate);
+	port->hold_ticks = HOLD_TICKS;
+	if (!port->is_client && loop_watch_set(port->listen_watch, 0) == 0)
+		port->is_paused = true; // whoever comes waits in the backlog
 }
 
 void gate_port_info(const struct gate_port *port, struct gate_port_info *out)
@@ -383,6 +515,7 @@ void gate_port_info(const struct gate_port *port, struct gate_port_info *out)
 	if (out->connected) {
 		const struct gate_device *dev = gate_session_device(port->session);
 
+		out->peer = *gate_session_peer(port->session);
 		out->features = dev->features;
 		out->protocol_features = dev->protocol_features;
 	}

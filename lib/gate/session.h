@@ -24,3 +24,16 @@ void gate_session_destroy(struct gate_session *session);
 
 /** gate_session_device() - What has been negotiated. */
 const struct gate_device *gate_session_device(const struct gate_session *session);
+
+/** gate_session_mapped() - Address space that its guest's memory takes, or may be about to. */
+uint64_t gate_session_mapped(const struct gate_session *s);
+
+/** gate_session_peer() - Who connected, as the kernel told then. */
+const struct gate_peer *gate_session_peer(const struct gate_session *session);
+
+/** gate_session_timed() - Does the session want gate_session_tick() to be called? */
+bool gate_session_timed(const struct gate_session *session);
+
+/** gate_session_tick() - Look at the clock: end what is late, read on where reading was held up.
+ *  The session may be gone afterwards. */
+void gate_session_tick(struct gate_session *session, uint64_t now_ns);

@@ -13,9 +13,16 @@ struct gate_listener {
 	int fd; /* -1 = none */
 	dev_t dev;
 	ino_t ino;
+	bool is_inherited; /* somebody else made it, and removes its file */
 };
 
-/** gate_socket_path_check() - Does @path fit a socket address? Return: 0; -ENAMETOOLONG with @err. */
+/*
+ * A socket address holds 107 bytes. A longer path goes by its directory, opened and named as
+ * /proc/self/fd/N/NAME, for binding and for connecting alike: its directories may be as long as the
+ * system allows, its last part 85 bytes.
+ */
+
+/** gate_socket_path_check() - Can @path be a socket's? Return: 0; -ENAMETOOLONG with @err. */
 int gate_socket_path_check(const char *path, struct err *err);
 
 /**
@@ -32,3 +39,10 @@ void gate_socket_unlisten(struct gate_listener *listener, const char *path);
 
 /** gate_socket_connect() - Return: a connected non-blocking socket, or -errno. Never waits. */
 int gate_socket_connect(const char *path);
+
+/**
+ * gate_socket_adopt() - Look at a socket that was opened by somebody else, and make it non-blocking.
+ * @listens: whether it does; else it is connected.
+ * Return: 0; -EBADF, -ENOTSOCK, -EPROTOTYPE (no Unix stream socket), -ENOTCONN (neither), with @err.
+ */
+int gate_socket_adopt(int fd, bool *listens, struct err *err);

@@ -7,6 +7,10 @@
  * A read asks for exactly what the message still lacks. The kernel hands fds over with the first
  * byte of the write that carried them and never joins bytes after it to bytes before, so that is
  * enough to tell which message they belong to.
+ *
+ * There is room for as many fds as a write can carry, since what the kernel has no room for it closes
+ * here and now, and that may take as long as whoever sent it likes. (It does so still when this process
+ * may open no more.) All are closed by closer_close().
  */
 
 #include "wire.h"
@@ -14,20 +18,22 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#define KEPT_MAX (sizeof(struct gate_hdr) + GATE_PAYLOAD_MAX)
+#include <base/closer.h>
 
-/* Room for the fds of one message, aligned as the kernel's macros want it. */
+#define FDS_SENT_MAX 253 /* by one write: Linux, SCM_MAX_FD */
+#define KEPT_MAX     (sizeof(struct gate_hdr) + GATE_PAYLOAD_MAX)
+
+/* Room for the fds of one write, aligned as the kernel's macros want it. */
 union fds_control {
 	struct cmsghdr align;
-	char bytes[CMSG_SPACE(GATE_FDS_MAX * sizeof(int))];
+	char bytes[CMSG_SPACE(FDS_SENT_MAX * sizeof(int))];
 };
 
 /* Keep the fds that came with a read; what is beyond the limit is closed. */
 static void fds_take(struct gate_wire_in *in, struct msghdr *mh)
 {
-	// more than fit here, or this process has no descriptors left
+	// this process has no descriptors left
 	if (mh->msg_flags & MSG_CTRUNC)
 		in->fds_lost = true;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
@@ -43,7 +49,7 @@ static void fds_take(struct gate_wire_in *in, struct msghdr *mh)
 			if (in->n_fds < GATE_FDS_MAX) {
 				in->fds[in->n_fds++] = fd;
 			} else {
-				(void)close(fd);
+				closer_close(fd);
 				in->fds_lost = true;
 			}
 		}
@@ -126,7 +132,7 @@ void gate_wire_reset(struct gate_wire_in *in)
 {
 	for (unsigned int i = 0; i < in->n_fds; i++) {
 		if (in->fds[i] >= 0)
-			(void)close(in->fds[i]);
+			closer_close(in->fds[i]);
 	}
 	memset(in, 0, sizeof(*in));
 }

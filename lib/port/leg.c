@@ -7,6 +7,8 @@
 
 #include "leg.h"
 
+#include "fault.h"
+
 #include <errno.h>
 #include <rte_vhost.h>
 #include <stdio.h>
@@ -19,6 +21,8 @@
 /* new_connection() has no user pointer, but runs inside the rte_vhost_driver_start() that connects,
  * on the same thread: it leaves the device id here. */
 static _Thread_local int leg_new_vid;
+
+#define LEG_VIDS 1024 /* device ids are below it: RTE_MAX_VHOST_DEVICE, 22.11 to 26.07 */
 
 static int on_new_connection(int vid)
 {
@@ -34,6 +38,20 @@ static int on_new_device(int vid)
 static void on_destroy_device(int vid)
 {
 }
+
+/* Port ids by device id: set before the device's first message, kept until another has it. */
+static _Atomic uint16_t leg_ports[LEG_VIDS];
+
+/* On the library's thread, ahead of everything that it does for a message. */
+static enum rte_vhost_msg_result on_message(int vid, void *msg)
+{
+	fault_working_for(leg_ports[vid]);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static const struct rte_vhost_user_extern_ops leg_message_ops = {
+	.pre_msg_handle = on_message,
+};
 
 static const struct rte_vhost_device_ops leg_ops = {
 	.new_connection = on_new_connection,
@@ -102,7 +120,7 @@ int leg_open(struct leg *leg, uint16_t id, uint64_t features, uint64_t protocol_
 		goto close_listener;
 	}
 	leg_new_vid = -1;
-	if (rte_vhost_driver_start(leg->path) == 0 && leg_new_vid >= 0)
+	if (rte_vhost_driver_start(leg->path) == 0 && leg_new_vid >= 0 && leg_new_vid < LEG_VIDS)
 		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		ret = err_set(err, -EIO,
@@ -111,6 +129,8 @@ int leg_open(struct leg *leg, uint16_t id, uint64_t features, uint64_t protocol_
 		goto close_listener;
 	}
 	leg->vid = leg_new_vid;
+	leg_ports[leg->vid] = id;
+	(void)rte_vhost_extern_callback_register(leg->vid, &leg_message_ops, NULL); // it is there
 	ret = fd;
 close_listener:
 	close(listener);

@@ -4,6 +4,7 @@
  * The part of a port that does not depend on its kind: identity, counters, publication of links.
  */
 
+#include "fault.h"
 #include "internal.h"
 
 #include <errno.h>
@@ -21,7 +22,9 @@ void port_impl_fini(struct port_impl *impl)
 {
 	rte_free(impl->port.counters);
 	rte_free(impl->port.wait);
+	rte_free(impl->port.meter);
 	impl->port.counters = NULL;
+	impl->port.meter = NULL;
 	impl->port.wait = NULL;
 }
 
@@ -35,12 +38,15 @@ int port_impl_init(struct port_impl *impl, struct port_env *env, enum port_kind 
 	port->id = id;
 	port->node = node;
 	(void)snprintf(port->name, sizeof(port->name), "%s", name); // conf bounds names
+	fault_name(id, port->name);
 	port->counters = rte_zmalloc_socket("port_counters",
 					    env->n_workers * sizeof(*port->counters),
 					    RTE_CACHE_LINE_SIZE, node);
 	port->wait = rte_zmalloc_socket("port_wait", sizeof(*port->wait), RTE_CACHE_LINE_SIZE,
 					node);
-	if (port->counters == NULL || port->wait == NULL) {
+	port->meter = rte_zmalloc_socket("port_meter", sizeof(*port->meter), RTE_CACHE_LINE_SIZE,
+					 node);
+	if (port->counters == NULL || port->wait == NULL || port->meter == NULL) {
 		port_impl_fini(impl);
 		return err_set(err, -ENOMEM,
 			       "port %s: no memory for counters; give EAL more hugepages", name);
@@ -74,13 +80,17 @@ void port_synchronize(struct rte_rcu_qsbr *qsbr)
 		(void)sched_yield();
 }
 
-void port_fault_note(struct port *port, uint16_t index, uint32_t fault)
+bool port_fault_note(struct port *port, struct port_queue *q)
 {
-	uint32_t none = 0;
+	uint32_t none = 0, fault = __atomic_load_n(&q->ring.fault, __ATOMIC_RELAXED);
 
+	if (__atomic_load_n(&q->noted, __ATOMIC_RELAXED) ||
+	    __atomic_exchange_n(&q->noted, true, __ATOMIC_RELAXED)) // several may deliver into it
+		return false;
 	(void)atomic_compare_exchange_strong_explicit(&port->fault, &none,
-						      (uint32_t)index << 16 | fault,
+						      (uint32_t)q->index << 16 | fault,
 						      memory_order_relaxed, memory_order_relaxed);
+	return true;
 }
 
 int port_set_link(struct port *port, bool up, struct err *err)
@@ -105,6 +115,7 @@ void port_stats(const struct port *port, unsigned int n_workers, struct stats_po
 {
 	for (unsigned int w = 0; w < n_workers; w++)
 		stats_port_add(sum, &port->counters[w].s);
+	sum->faults += atomic_load_explicit(&port->faults, memory_order_relaxed);
 }
 
 void port_info(struct port *port, struct port_info *out)

@@ -8,6 +8,8 @@
 
 #include "vhost.h"
 
+#include "fault.h"
+
 #include <base/log.h>
 #include <base/loop.h>
 #include <base/mac_addr.h>
@@ -15,7 +17,6 @@
 #include <numaif.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 static struct port_link *link_now(struct vhost_port *vp)
@@ -43,6 +44,15 @@ static void fd_replace(int *slot, int fd)
 	*slot = fd;
 }
 
+/* Stopped rings are no fault any more; what the front-end was shut out for stays until the next. */
+static void fault_clear(struct vhost_port *vp)
+{
+	_Atomic uint32_t *fault = &vp->impl.port.fault;
+
+	if (port_fault_text(atomic_load_explicit(fault, memory_order_relaxed)) == NULL)
+		atomic_store_explicit(fault, 0, memory_order_relaxed);
+}
+
 static int on_leg_open(void *user, struct err *err)
 {
 	struct vhost_port *vp = user;
@@ -57,8 +67,11 @@ static int on_leg_open(void *user, struct err *err)
 			       max);
 	fd = leg_open(&vp->leg, vp->impl.port.id, vp->features_offered & ~GATE_F_OWN,
 		      vp->protocol_features_offered & ~GATE_PF_OWN, err);
-	if (fd >= 0)
-		atomic_fetch_add_explicit(&env->n_legs, 1, memory_order_relaxed);
+	if (fd < 0)
+		return fd;
+	atomic_fetch_add_explicit(&env->n_legs, 1, memory_order_relaxed);
+	fault_session_next(vp->impl.port.id);
+	atomic_store_explicit(&vp->impl.port.fault, 0, memory_order_relaxed);
 	return fd;
 }
 
@@ -67,6 +80,7 @@ static void on_leg_close(void *user)
 	struct vhost_port *vp = user;
 
 	leg_close(&vp->leg);
+	fault_session_next(vp->impl.port.id);
 	atomic_fetch_sub_explicit(&vp->impl.env->n_legs, 1, memory_order_relaxed);
 	for (uint16_t i = 0; i < vp->n_rings; i++) {
 		struct vhost_ring *r = &vp->rings[i];
@@ -85,13 +99,28 @@ static void on_leg_close(void *user)
 	vp->memory_regions = 0;
 	vp->memory_bytes = 0;
 	vp->memory_node = -1;
-	atomic_store_explicit(&vp->impl.port.fault, 0, memory_order_relaxed);
+	fault_clear(vp);
 	atomic_store_explicit(&vp->impl.port.announce, 0, memory_order_relaxed);
 }
 
 static void on_quiesce(void *user)
 {
-	vhost_link_stop(user);
+	struct vhost_port *vp = user;
+
+	vhost_link_stop(vp);
+	// the library may unmap it; what it touches meanwhile it touches for a message
+	fault_memory_drop(vp->impl.port.id);
+}
+
+/* The front-end is not to be borne any longer. Session thread, outside of the gate. */
+static void on_fault(void *user, enum port_fault why)
+{
+	struct vhost_port *vp = user;
+
+	atomic_fetch_add_explicit(&vp->impl.port.faults, 1, memory_order_relaxed);
+	atomic_store_explicit(&vp->impl.port.fault, why, memory_order_relaxed);
+	// whoever holds workers up is not to do so all the time by coming back at once
+	gate_port_end(vp->gate, port_fault_text(why), why == PORT_FAULT_STALL);
 }
 
 /* The node that most of a guest's memory is on, going by the first page of each region. */
@@ -167,11 +196,11 @@ static int on_resume(void *user, const struct gate_device *dev, struct err *err)
 	if (link == NULL) {
 		free(vp->mem);
 		vp->mem = NULL;
-		atomic_store_explicit(&vp->impl.port.fault, 0, memory_order_relaxed);
+		fault_clear(vp);
 		return 0;
 	}
 	if (!link_faulted(link))
-		atomic_store_explicit(&vp->impl.port.fault, 0, memory_order_relaxed);
+		fault_clear(vp);
 	(void)port_publish(&vp->impl, link);
 	vp->impl.env->changed(vp->impl.env->user);
 	return 0;
@@ -199,8 +228,9 @@ static void on_call_fd(void *user, uint16_t index, int fd)
 		__atomic_store_n(&q->ring.call_fd, fd, __ATOMIC_RELEASE);
 		port_synchronize(vp->impl.env->qsbr);
 		// an interrupt may have gone to the old one after the driver had looked at it
-		if (fd >= 0)
-			(void)eventfd_write(fd, 1);
+		if (fd >= 0 && !vhost_call(fd))
+			port_fault_raise(vp->impl.port.id, port_fault_session(vp->impl.port.id),
+					 PORT_FAULT_STALL);
 	}
 	fd_replace(&vp->rings[index].call_fd, fd);
 }
@@ -272,6 +302,7 @@ static void gate_del(void *user)
 
 	gate_port_del(vp->gate);
 	vp->gate = NULL;
+	fault_attach(vp->impl.port.id, NULL, NULL);
 }
 
 static void vhost_shut(struct port_impl *impl)
@@ -321,6 +352,11 @@ static void info_ask(void *user)
 	out->connections = gate.connections;
 	out->messages = gate.messages;
 	out->refused = gate.refused;
+	out->late = gate.late;
+	out->held = gate.held;
+	out->peer_pid = gate.peer.pid;
+	out->peer_uid = gate.peer.uid;
+	out->peer_gid = gate.peer.gid;
 	memcpy(out->last_error, gate.last_error, sizeof(out->last_error));
 	out->memory_bytes = vp->memory_bytes;
 	out->memory_regions = vp->memory_regions;
@@ -428,6 +464,10 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 		.name = vp->impl.port.name,
 		.path = params->path,
 		.client = params->client,
+		.has_fd = params->has_fd,
+		.fd = params->fd,
+		.memory = (enum gate_memory)params->memory,
+		.silence_ms = params->silence_ms,
 		.down = params->down,
 		.max_pairs = params->queues,
 		.features = vp->features_offered,
@@ -441,10 +481,12 @@ int port_vhost_create(struct port_env *env, const struct port_vhost_params *para
 	};
 	memcpy(vp->gate_params.mac, params->mac, sizeof(params->mac));
 	vp->gate_err = err;
+	fault_attach(params->id, on_fault, vp);
 	ret = loop_call(env->session, gate_add, vp);
 	if (ret == 0)
 		ret = vp->gate_ret;
 	if (ret != 0) {
+		fault_attach(params->id, NULL, NULL);
 		vhost_free(&vp->impl);
 		return ret;
 	}

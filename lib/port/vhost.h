@@ -10,6 +10,7 @@
 #include "leg.h"
 
 #include <gate/gate.h>
+#include <port/fault.h>
 
 /* What the port remembers of a ring while links come and go. */
 struct vhost_ring {
@@ -27,7 +28,7 @@ struct vhost_ring {
 /* The region of SET_INFLIGHT_FD. */
 struct vhost_inflight {
 	uint8_t *base; /* mapped; NULL = there is none */
-	uint64_t bytes;
+	size_t mapped; /* bytes, whole pages */
 	uint16_t n_rings;
 	uint16_t ring_size; /* entries that each ring's note has room for */
 	bool packed;
@@ -44,6 +45,7 @@ struct vhost_port {
 	/* of the session */
 	struct vring_mem *mem; /* of the published link; outlives it */
 	struct vring_log log;  /* of SET_LOG_BASE; base NULL = there is none. Outlives links */
+	size_t log_mapped;     /* bytes, whole pages */
 	struct vhost_inflight inflight; /* outlives links */
 	uint64_t features;
 	uint32_t memory_regions;
@@ -85,6 +87,10 @@ uint8_t vhost_tx_offloads(uint64_t features);
 /** vhost_link_stop() - Withdraw the link, if there is one: nobody touches the guest's memory, the log
  *  or the inflight region after this. */
 void vhost_link_stop(struct vhost_port *vp);
+
+/** vhost_call() - Interrupt a guest from the session thread. Its eventfd may block: then it is given up
+ *  within milliseconds. Return: false: it was, and the front-end deserves no more. */
+bool vhost_call(int fd);
 
 /** vhost_log_set(), vhost_log_drop() - See set_log() in gate.h. Drop: no link uses it. */
 int vhost_log_set(struct vhost_port *vp, int fd, uint64_t bytes, struct err *err);

@@ -8,6 +8,8 @@
 
 #include "vhost.h"
 
+#include "fault.h"
+
 #include <base/log.h>
 #include <errno.h>
 #include <rte_malloc.h>
@@ -15,12 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int mem_read(int vid, struct vring_mem **out, struct err *err)
+static int mem_read(const struct vhost_port *vp, struct vring_mem **out, struct err *err)
 {
 	struct rte_vhost_memory *table = NULL;
 	struct vring_mem *mem;
 
-	if (rte_vhost_get_mem_table(vid, &table) != 0)
+	if (rte_vhost_get_mem_table(vp->leg.vid, &table) != 0)
 		return err_set(err, -EPROTO, "the front-end shared no memory");
 	mem = calloc(1, sizeof(*mem));
 	if (mem == NULL || table->nregions > VRING_REGIONS_MAX) {
@@ -28,12 +30,16 @@ static int mem_read(int vid, struct vring_mem **out, struct err *err)
 		free(table);
 		return err_set(err, -ENOMEM, "no room for the memory table");
 	}
-	for (uint32_t i = 0; i < table->nregions; i++)
+	for (uint32_t i = 0; i < table->nregions; i++) {
+		const struct rte_vhost_mem_region *r = &table->regions[i];
+
 		mem->regions[i] = (struct vring_region){
-			.gpa = table->regions[i].guest_phys_addr,
-			.size = table->regions[i].size,
-			.va = (uint8_t *)(uintptr_t)table->regions[i].host_user_addr,
+			.gpa = r->guest_phys_addr,
+			.size = r->size,
+			.va = (uint8_t *)(uintptr_t)r->host_user_addr,
 		};
+		fault_range_set(vp->impl.port.id, i, r->mmap_addr, r->mmap_size);
+	}
 	mem->n_regions = table->nregions;
 	free(table);
 	*out = mem;
@@ -146,8 +152,10 @@ static int queue_add(struct vhost_port *vp, const struct gate_device *dev, uint1
 	if (vring_stale(&q->ring))
 		stale_tell(vp, index, ring->restarts);
 	vring_kick_disable(&q->ring); // a worker that sleeps asks for kicks when it does
-	if (known->fault != VRING_OK && known->restarts == ring->restarts)
-		q->ring.fault = known->fault;
+	if (known->fault != VRING_OK && known->restarts == ring->restarts) {
+		q->ring.fault = (uint16_t)known->fault;
+		q->noted = true;
+	}
 	if (index % 2 == 0) {
 		link->txq[link->n_txq++] = q;
 	} else {
@@ -179,7 +187,7 @@ int vhost_link_build(struct vhost_port *vp, const struct gate_device *dev, struc
 	*out_mem = NULL;
 	if (!dev->has_memory || !dev->has_features)
 		return 0;
-	ret = mem_read(vp->leg.vid, &mem, err);
+	ret = mem_read(vp, &mem, err);
 	if (ret != 0)
 		return ret;
 	link = rte_zmalloc_socket("port_link", sizeof(*link), RTE_CACHE_LINE_SIZE,

@@ -8,43 +8,58 @@
 
 #include "vhost.h"
 
+#include "fault.h"
+
+#include <base/closer.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define INFLIGHT_MAX (64ull << 20) /* bytes: 2 million packed descriptors */
 
-/* Map @bytes of @fd, which is closed. Return: 0 or -errno. */
-static int shared_map(int fd, uint64_t bytes, void **out)
+/* Map @bytes of @fd, which is closed. @mapped: in whole pages of the file. Return: 0 or -errno. */
+static int shared_map(int fd, uint64_t bytes, void **out, size_t *mapped)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	int ret = p == MAP_FAILED ? -errno : 0;
+	struct stat st;
+	void *p = MAP_FAILED;
+	int ret = -EINVAL;
 
-	(void)close(fd);
+	if (fstat(fd, &st) == 0 && st.st_blksize > 0) {
+		uint64_t page = (uint64_t)st.st_blksize;
+
+		*mapped = (bytes + page - 1) / page * page;
+		p = mmap(NULL, *mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+		ret = p == MAP_FAILED ? -errno : 0;
+	}
+	closer_close(fd);
 	*out = p;
 	return ret;
 }
 
 int vhost_log_set(struct vhost_port *vp, int fd, uint64_t bytes, struct err *err)
 {
+	size_t mapped = 0;
 	void *base;
-	int ret = shared_map(fd, bytes, &base);
+	int ret = shared_map(fd, bytes, &base, &mapped);
 
 	if (ret != 0)
 		return err_set(err, ret, "the log cannot be mapped: %s", strerror(-ret));
 	vhost_link_stop(vp);
 	vhost_log_drop(vp);
 	vp->log = (struct vring_log){.base = base, .bytes = bytes};
+	vp->log_mapped = mapped;
+	fault_range_set(vp->impl.port.id, FAULT_LOG, base, mapped);
 	return 0;
 }
 
 void vhost_log_drop(struct vhost_port *vp)
 {
+	fault_range_set(vp->impl.port.id, FAULT_LOG, NULL, 0);
 	if (vp->log.base != NULL)
-		(void)munmap(vp->log.base, vp->log.bytes);
+		(void)munmap(vp->log.base, vp->log_mapped);
 	vp->log = (struct vring_log){0};
 }
 
@@ -77,31 +92,34 @@ int vhost_inflight_set(struct vhost_port *vp, const struct gate_inflight *in, bo
 		       struct err *err)
 {
 	uint64_t due = vring_inflight_bytes(packed, in->queue_size) * in->num_queues;
+	size_t mapped = 0;
 	void *base;
 	int ret;
 
 	if (due > in->mmap_size || due > INFLIGHT_MAX) {
-		(void)close(fd);
+		closer_close(fd);
 		return err_set(err, -EINVAL, "an inflight region of another size than asked for");
 	}
-	ret = shared_map(fd, due, &base);
+	ret = shared_map(fd, due, &base, &mapped);
 	if (ret != 0)
 		return err_set(err, ret, "the inflight region cannot be mapped: %s",
 			       strerror(-ret));
 	vhost_link_stop(vp);
 	vhost_inflight_drop(vp);
 	vp->inflight = (struct vhost_inflight){.base = base,
-					       .bytes = due,
+					       .mapped = mapped,
 					       .n_rings = in->num_queues,
 					       .ring_size = in->queue_size,
 					       .packed = packed};
+	fault_range_set(vp->impl.port.id, FAULT_INFLIGHT, base, mapped);
 	return 0;
 }
 
 void vhost_inflight_drop(struct vhost_port *vp)
 {
+	fault_range_set(vp->impl.port.id, FAULT_INFLIGHT, NULL, 0);
 	if (vp->inflight.base != NULL)
-		(void)munmap(vp->inflight.base, vp->inflight.bytes);
+		(void)munmap(vp->inflight.base, vp->inflight.mapped);
 	vp->inflight = (struct vhost_inflight){0};
 }
 
@@ -130,8 +148,9 @@ void vhost_ring_track(struct vhost_port *vp, const struct gate_device *dev, uint
 	if (note != NULL && vp->inflight.packed == vr->packed && vr->size <= vp->inflight.ring_size)
 		(void)vring_inflight_start(vr, note, first);
 	// the switch may have died between giving buffers back and telling the driver so
-	if (first && known->call_fd >= 0)
-		(void)eventfd_write(known->call_fd, 1);
+	if (first && known->call_fd >= 0 && !vhost_call(known->call_fd))
+		port_fault_raise(vp->impl.port.id, port_fault_session(vp->impl.port.id),
+				 PORT_FAULT_STALL);
 }
 
 void vhost_ring_untrack(struct vhost_port *vp, uint16_t index, uint32_t restarts)

@@ -20,6 +20,8 @@ const char *stats_rx_drop_name(unsigned int reason)
 		[STATS_RX_QUEUE_DISABLED] = "queue-disabled",
 		[STATS_RX_BAD_OFFLOAD] = "bad-offload",
 		[STATS_RX_SPOOFED] = "spoofed",
+		[STATS_RX_LIMITED] = "limited",
+		[STATS_RX_STORM] = "storm",
 	};
 
 	return reason < STATS_RX_DROP_CNT ? names[reason] : NULL;

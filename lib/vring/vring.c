@@ -23,6 +23,7 @@ const char *vring_fault_text(unsigned int fault)
 		[VRING_FAULT_ADDRESS] = "address outside guest memory",
 		[VRING_FAULT_DIRECTION] = "buffer of the wrong direction",
 		[VRING_FAULT_BUFFER] = "receive buffer shorter than a header",
+		[VRING_FAULT_CALL] = "writing to its call eventfd blocks",
 	};
 
 	return fault < VRING_FAULT_CNT ? texts[fault] : NULL;
@@ -71,16 +72,66 @@ bool vring_stale(const struct vring_queue *vr)
 	       packed_is_given(vring_read16(&vr->pdesc[vr->avail.idx].flags), vr->avail.wrap);
 }
 
+static uint16_t avail_index(const struct vring_queue *vr)
+{
+	return vring_read16_acquire(&((const struct vring_avail *)vr->driver)->idx);
+}
+
 bool vring_avail_at(const struct vring_queue *vr, const struct vring_cursor *cur)
 {
 	if (vr->packed)
 		return packed_has_avail(vr, cur);
-	return vring_read16_acquire(&((const struct vring_avail *)vr->driver)->idx) != cur->idx;
+	// an index that has not come as far as @cur yet is a whole lap away
+	return (uint16_t)(avail_index(vr) - cur->idx - 1) < vr->size;
+}
+
+struct vring_cursor vring_cursor_ahead(const struct vring_queue *vr, const struct vring_cursor *cur,
+				       uint32_t n)
+{
+	struct vring_cursor at = *cur;
+	uint32_t slot = cur->idx + n;
+
+	if (!vr->packed) {
+		at.idx = (uint16_t)slot;
+		return at;
+	}
+	if (slot >= vr->size) {
+		slot -= vr->size;
+		at.wrap = !at.wrap;
+	}
+	at.idx = (uint16_t)slot;
+	return at;
+}
+
+uint32_t vring_avail_count(const struct vring_queue *vr, const struct vring_cursor *cur,
+			   uint32_t max)
+{
+	uint32_t low = 0, high = max < vr->size ? max : vr->size;
+
+	if (!vr->packed) {
+		uint16_t n = (uint16_t)(avail_index(vr) - cur->idx);
+
+		return n < high ? n : high;
+	}
+	// drivers go through the ring in order: look for the last slot that is available
+	while (low < high) {
+		uint32_t mid = (low + high) / 2;
+		struct vring_cursor at = vring_cursor_ahead(vr, cur, mid);
+
+		if (packed_has_avail(vr, &at))
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 bool vring_has_avail(const struct vring_queue *vr)
 {
-	return !vring_faulted(vr) && vring_avail_at(vr, &vr->avail);
+	if (vring_faulted(vr))
+		return false;
+	// any other index: also one that is nonsense, which is to be found out
+	return vr->packed ? packed_has_avail(vr, &vr->avail) : avail_index(vr) != vr->avail.idx;
 }
 
 unsigned int vring_peek(struct vring_queue *vr, struct vring_chain *chains, unsigned int max,
@@ -173,15 +224,17 @@ bool vring_call_wanted(struct vring_queue *vr)
 	return vr->packed ? packed_wants_call(vr) : split_wants_call(vr);
 }
 
-bool vring_call(const struct vring_queue *vr)
+bool vring_call(struct vring_queue *vr)
 {
 	int fd = __atomic_load_n(&vr->call_fd, __ATOMIC_ACQUIRE);
 
 	if (fd < 0)
 		return false;
 	// A full counter (EAGAIN; the gate made the fd non-blocking) is an interrupt pending already.
-	(void)eventfd_write(fd, 1);
-	return true;
+	if (__builtin_expect(eventfd_write(fd, 1) == 0, 1) || errno != EINTR)
+		return true;
+	ring_fault(vr, VRING_FAULT_CALL);
+	return false;
 }
 
 void vring_stop(struct vring_queue *vr, enum vring_fault fault)

@@ -127,8 +127,12 @@ bool ring_walk_put(struct arena *a, struct vring_chain *c, const struct walk *w)
 	c->hdr = w->skip == 0 ? w->vr->hdrs[a->n] : NULL;
 	a->n++;
 	a->descs += w->n_desc;
-	if (c->too_long)
+	if (c->too_long) {
 		c->n_segs = 0;
+		// no more than that it is: lengths of a burst are added up in 32 bits
+		if (c->len > VRING_FRAME_MAX)
+			c->len = VRING_FRAME_MAX + 1;
+	}
 	if (c->n_segs == 0)
 		return true;
 	__builtin_prefetch(c->addr);

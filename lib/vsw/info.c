@@ -93,12 +93,28 @@ static void offload_text(uint8_t offloads, char text[static VSW_OFFLOADS_LEN])
 static void fault_text(const struct port *port, struct vsw_port_info *out)
 {
 	uint32_t fault = atomic_load_explicit(&port->fault, memory_order_relaxed);
-	const char *text = vring_fault_text(fault & 0xffff);
+	const char *text = port_fault_text(fault);
 
+	if (text != NULL) {
+		out->state = VSW_PORT_FAULTED;
+		(void)snprintf(out->fault, sizeof(out->fault), "%s", text);
+		return;
+	}
+	text = vring_fault_text(fault & 0xffff);
 	if (text == NULL)
 		return;
 	out->state = VSW_PORT_FAULTED;
 	(void)snprintf(out->fault, sizeof(out->fault), "queue %u: %s", fault >> 16, text);
+}
+
+static void rules_info(const struct vsw *vsw, const struct vsw_slot *slot,
+		       struct vsw_port_info *out)
+{
+	const struct fwd_rules *rules = fwd_rules_of(vsw->map, slot->port->id);
+
+	out->spoof_checked = rules != NULL && rules->spoof != FWD_SPOOF_ANY;
+	for (unsigned int i = 0; i < CONF_RATE_CNT; i++)
+		out->rates[i] = rules_rate(vsw, &slot->conf, (enum conf_rate)i);
 }
 
 int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, struct err *err)
@@ -125,6 +141,11 @@ int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, 
 	out->connections = info->connections;
 	out->messages = info->messages;
 	out->refused = info->refused;
+	out->late = info->late;
+	out->held = info->held;
+	out->peer_pid = info->peer_pid;
+	out->peer_uid = info->peer_uid;
+	out->peer_gid = info->peer_gid;
 	memcpy(out->last_error, info->last_error, sizeof(out->last_error));
 	out->memory_bytes = info->memory_bytes;
 	out->memory_regions = info->memory_regions;
@@ -146,6 +167,7 @@ int vsw_port_info(struct vsw *vsw, const char *name, struct vsw_port_info *out, 
 		if (!info->queues[i].rx)
 			txq++;
 	}
+	rules_info(vsw, slot, out);
 	fault_text(slot->port, out);
 	if (slot->conf.down) { // whatever its last session left behind
 		out->state = VSW_PORT_DISABLED;
@@ -209,6 +231,8 @@ void vsw_worker_info(struct vsw *vsw, size_t i, struct vsw_worker_info *out)
 	out->packets = info.packets;
 	out->sleeps = info.sleeps;
 	out->bursts = info.work.bursts;
+	out->stalls = info.stalls;
+	out->stalled_ms = info.stalled_ms;
 	out->vectors = info.vectors;
 	worker_stages(&info.work, out);
 	if (plan != NULL)
@@ -235,6 +259,7 @@ void vsw_info(struct vsw *vsw, struct vsw_info *out)
 	out->mtu = vsw->params.mtu;
 	out->backpressure_us = vsw->params.backpressure_us;
 	out->idle = vsw->params.idle;
+	memcpy(out->storms, vsw->params.storms, sizeof(out->storms));
 	out->connections_max = port_env_legs_max();
 	out->connections = atomic_load_explicit(&vsw->env.n_legs, memory_order_relaxed);
 	port_pools_usage(vsw->env.pools, &out->mbufs_total, &out->mbufs_in_use);

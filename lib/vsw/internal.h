@@ -9,6 +9,7 @@
 #include <gate/gate.h>
 #include <mac/mac.h>
 #include <port/dpdk_compat.h>
+#include <port/fault.h>
 #include <port/port.h>
 #include <vsw/vsw.h>
 #include <worker/worker.h>
@@ -34,11 +35,17 @@ struct vsw {
 	compat_thread session_thread;
 	bool session_running;
 	struct gate *gate;
+	struct loop_timer
+		*session_timer; /* control's: at each look it is asked for a sign of life */
+	_Atomic unsigned int session_sign; /* the last one that it gave */
+	unsigned int session_asked;        /* the one that it is to give */
+	unsigned int session_late;         /* looks since then; a stopped process makes none */
 	/* data path */
 	struct workers *workers;
 	struct port_env env;
 	struct fwd_map *map;        /* in force; workers read it */
 	struct mac_table *table;    /* of the map in force */
+	uint64_t maps;              /* that there have been */
 	_Atomic bool replan_posted; /* a replan is under way to the control thread */
 	/* configuration */
 	struct vsw_slot slots[PORT_ID_MAX]; /* by port id */
@@ -58,6 +65,14 @@ int port_missing(const char *name, struct err *err);
 /** map_publish() - Build table and map from slots and @entries and put them into force.
  *  Return: 0 or -errno with @err; then nothing has changed. */
 int map_publish(struct vsw *vsw, const struct vsw_entry *entries, size_t n, struct err *err);
+
+/** rules_make() - What a port with @conf may send. @has_macs: there are table entries for it.
+ *  Return: false: anything. */
+bool rules_make(const struct vsw *vsw, const struct conf_port *conf, bool has_macs,
+		struct fwd_rules *out);
+
+/** rules_rate() - A limit of @conf, the switch's default where it has none. 0 = none. */
+uint64_t rules_rate(const struct vsw *vsw, const struct conf_port *conf, enum conf_rate rate);
 
 /** vsw_replan() - Assign the queues anew and publish. Return: 0, or -ENOMEM (logged): the old plan
  *  stays. */

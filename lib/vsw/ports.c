@@ -44,15 +44,17 @@ static int port_check(const struct vsw *vsw, const struct conf_port *conf, uint1
 		if (c->kind != conf->kind)
 			continue;
 		if (conf->kind == CONF_PORT_VHOST && strcmp(c->path, conf->path) == 0)
-			return err_set(err, -EEXIST, "port %s: %s is port %s's already", conf->name,
-				       conf->path, c->name);
+			return err_set(err, -EEXIST, "port %s: %.200s is port %s's already",
+				       conf->name, conf->path, c->name);
 		if (conf->kind == CONF_PORT_ETHDEV && strcmp(c->device, conf->device) == 0)
 			return err_set(err, -EEXIST, "port %s: device %s is port %s's already",
 				       conf->name, conf->device, c->name);
 	}
 	if (*free_id == PORT_ID_MAX)
-		return err_set(err, -ENOSPC, "port %s: there are %d ports, no more are possible",
-			       conf->name, PORT_ID_MAX);
+		return err_set(
+			err, -ENOSPC,
+			"port %s: there are %d ports, no more are possible; remove one first",
+			conf->name, PORT_ID_MAX);
 	return 0;
 }
 
@@ -67,6 +69,19 @@ static uint8_t port_offloads(enum conf_offload offload)
 		break;
 	}
 	return 0;
+}
+
+static int memory_kind(enum conf_memory memory)
+{
+	switch (memory) {
+	case CONF_MEMORY_SHARED:
+		break;
+	case CONF_MEMORY_SEALED:
+		return GATE_MEMORY_SEALED;
+	case CONF_MEMORY_ANY:
+		return GATE_MEMORY_ANY;
+	}
+	return GATE_MEMORY_SHARED;
 }
 
 static int port_open(struct vsw *vsw, const struct conf_port *conf, uint16_t id, struct port **out,
@@ -84,6 +99,10 @@ static int port_open(struct vsw *vsw, const struct conf_port *conf, uint16_t id,
 			.uid = (uid_t)-1,
 			.gid = (gid_t)-1,
 			.perms = conf->perms,
+			.has_fd = conf->has_fd,
+			.fd = conf->fd,
+			.memory = memory_kind(conf->memory),
+			.silence_ms = conf->handshake_s * 1000,
 			.offloads = port_offloads(conf->offload),
 			.mtu = mtu,
 			.down = conf->down,
@@ -120,6 +139,10 @@ int vsw_port_add(struct vsw *vsw, const struct conf_port *conf, struct err *err)
 	uint16_t id;
 	int ret = conf_port_check(conf, err);
 
+	if (ret == 0 && conf->kind == CONF_PORT_ETHDEV && vsw->params.vhost_only)
+		ret = err_set(err, -EPERM,
+			      "port %s: this switch has no devices; start it without vhost-only",
+			      conf->name);
 	if (ret == 0)
 		ret = port_check(vsw, conf, &id, err);
 	if (ret == 0)

@@ -21,7 +21,14 @@ struct worker {
 	uint64_t packets;
 	uint64_t sleeps;
 	uint64_t start_cycles;
+	uint64_t tick;     /* TSC at the end of its last loop, 0 = it has not begun */
+	bool asleep;       /* on purpose */
+	pid_t tid;         /* set before tick, as the next */
+	int stat_fd;       /* /proc/self/task/TID/stat; -1 = unknown */
 	atomic_bool ended; /* it will not touch anything of ours any more */
+	/* written by the watchdog, read by any thread, relaxed */
+	uint64_t stalls;
+	uint64_t still_ms; /* for how long it has stood still */
 	/* sleeping */
 	uint64_t idle_since; /* TSC; 0 = not idle */
 	bool kicks_on;       /* the guests were asked to kick */
@@ -35,16 +42,28 @@ struct worker {
 struct workers {
 	unsigned int n;
 	bool idle_sleep;
-	bool on_main;       /* the only lcore is the main one */
-	bool main_expected; /* the main thread is going to call workers_run_main() */
-	uint64_t serials;   /* plans published; control */
+	void (*enter)(void); /* see workers_params */
+	bool on_main;        /* the only lcore is the main one */
+	bool main_expected;  /* the main thread is going to call workers_run_main() */
+	uint64_t serials;    /* plans published; control */
 	atomic_bool stop;
 	struct rte_rcu_qsbr *qsbr;
 	_Atomic(const struct fwd_map *) map;
 	_Atomic(struct worker_plan *) plan;
+	unsigned int stall_ms;
+	struct watchdog *watchdog; /* NULL = none yet */
 	int nodes[RTE_MAX_LCORE];
 	struct worker w[];
 };
+
+/** watchdog_meet() - A worker begins: what the watchdog has to know of its thread. On it. */
+void watchdog_meet(struct worker *w);
+
+/** watchdog_create() - Begin to watch the workers. Return: 0 and ws->watchdog, or -errno. */
+int watchdog_create(struct workers *ws);
+
+/** watchdog_destroy() - The workers have ended. NULL is fine. */
+void watchdog_destroy(struct watchdog *dog);
 
 /** worker_main() - The poll loop; @arg is a struct worker. Return: 0 after stop. */
 int worker_main(void *arg);

@@ -54,6 +54,10 @@ int worker_main(void *arg)
 	uint64_t before = rte_rdtsc();
 
 	stats_inc(&w->start_cycles, before);
+	watchdog_meet(w); // opens a file: not after enter()
+	if (ws->enter != NULL && !ws->on_main)
+		ws->enter();
+	__atomic_store_n(&w->tick, before, __ATOMIC_RELEASE);   // pairs with the watchdog's look
 	(void)rte_rcu_qsbr_thread_register(ws->qsbr, w->index); // index is in range
 	rte_rcu_qsbr_thread_online(ws->qsbr, w->index);
 	while (!atomic_load_explicit(&ws->stop, memory_order_acquire)) {
@@ -67,6 +71,7 @@ int worker_main(void *arg)
 		unsigned int n;
 
 		if (ws->idle_sleep && plan != NULL && plan->serial != known) {
+			fwd_worker_nowhere(w->fwd);
 			worker_sleep_prepare(w, list);
 			known = plan->serial;
 		}
@@ -83,6 +88,7 @@ int worker_main(void *arg)
 			now = rte_rdtsc();
 		}
 		before = now;
+		__atomic_store_n(&w->tick, now, __ATOMIC_RELAXED);
 		rte_rcu_qsbr_quiescent(ws->qsbr, w->index);
 	}
 	rte_rcu_qsbr_thread_offline(ws->qsbr, w->index);

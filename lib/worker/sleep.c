@@ -88,6 +88,7 @@ void worker_awake(struct worker *w, const struct worker_list *list)
 {
 	uint64_t links;
 
+	fwd_worker_nowhere(w->fwd);
 	(void)kicks(list, false, &links); // what they have is polled next anyway
 	w->kicks_on = false;
 }
@@ -99,17 +100,25 @@ void worker_sleep(struct worker *w, const struct worker_list *list)
 	uint64_t links;
 	bool work;
 
+	fwd_worker_nowhere(w->fwd); // it may be any port's ring
 	w->kicks_on = true;
 	work = kicks(list, true, &links);
 	if (links != w->links) { // a guest came back with other fds; no new plan was needed
 		worker_sleep_prepare(w, list);
 		return;
 	}
-	if (work || w->epoll_fd < 0)
+	if (work)
 		return;
+	if (w->epoll_fd < 0) // there were no file descriptors left
+		worker_sleep_prepare(w, list);
 	// from here on the list may go away: the loop reads the plan afresh
+	__atomic_store_n(&w->asleep, true, __ATOMIC_RELAXED);
 	rte_rcu_qsbr_thread_offline(w->ws->qsbr, w->index);
-	(void)epoll_pwait2(w->epoll_fd, &event, 1, w->has_mute ? &look : NULL, NULL);
+	if (w->epoll_fd >= 0)
+		(void)epoll_pwait2(w->epoll_fd, &event, 1, w->has_mute ? &look : NULL, NULL);
+	else
+		(void)nanosleep(&look, NULL); // not woken, but no spinning either
 	rte_rcu_qsbr_thread_online(w->ws->qsbr, w->index);
+	__atomic_store_n(&w->asleep, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&w->sleeps, w->sleeps + 1, __ATOMIC_RELAXED);
 }

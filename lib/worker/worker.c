@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include <worker/worker.h>
 
+#define TICK_MS 1000 /* whoever stood still for so long does not tick */
+
 static int worker_init(struct workers *ws, unsigned int index, unsigned int lcore, struct err *err)
 {
 	struct worker *w = &ws->w[index];
@@ -25,6 +27,7 @@ static int worker_init(struct workers *ws, unsigned int index, unsigned int lcor
 	w->index = index;
 	w->lcore = lcore;
 	w->epoll_fd = -1;
+	w->stat_fd = -1;
 	ws->nodes[index] = (int)rte_lcore_to_socket_id(lcore);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->wake_fd < 0)
@@ -60,7 +63,9 @@ int workers_create(const struct workers_params *params, struct workers **out, st
 			       n);
 	ws->n = n;
 	ws->idle_sleep = params->idle_sleep;
+	ws->enter = params->enter;
 	ws->on_main = lcores[0] == rte_get_main_lcore();
+	ws->stall_ms = params->stall_ms;
 	ws->qsbr = rte_zmalloc("qsbr", rte_rcu_qsbr_get_memsize(n), RTE_CACHE_LINE_SIZE);
 	if (ws->qsbr == NULL || rte_rcu_qsbr_init(ws->qsbr, n) != 0) {
 		ret = err_set(err, -ENOMEM, "no memory for %u workers; give EAL more hugepages", n);
@@ -79,6 +84,11 @@ int workers_create(const struct workers_params *params, struct workers **out, st
 				goto fail;
 			}
 		}
+	}
+	ret = watchdog_create(ws);
+	if (ret != 0) {
+		(void)err_set(err, ret, "no watchdog for the workers: %s", strerror(-ret));
+		goto fail;
 	}
 	*out = ws;
 	return 0;
@@ -112,7 +122,12 @@ void workers_destroy(struct workers *ws)
 				rte_delay_us_sleep(100); // the main thread enters, sooner or later
 		if (w->wake_fd >= 0)
 			close(w->wake_fd);
-		fwd_worker_destroy(w->fwd);
+	}
+	watchdog_destroy(ws->watchdog); // it helps them to end
+	for (unsigned int i = 0; i < ws->n && ws->w[i].ws != NULL; i++) {
+		fwd_worker_destroy(ws->w[i].fwd);
+		if (ws->w[i].stat_fd >= 0)
+			close(ws->w[i].stat_fd);
 	}
 	worker_plan_destroy(atomic_load_explicit(&ws->plan, memory_order_relaxed));
 	rte_free(ws->qsbr);
@@ -132,6 +147,14 @@ void workers_expect_main(struct workers *ws)
 void workers_run_main(struct workers *ws)
 {
 	(void)worker_main(&ws->w[0]);
+}
+
+bool workers_tick(const struct workers *ws)
+{
+	for (unsigned int i = 0; i < ws->n; i++)
+		if (__atomic_load_n(&ws->w[i].still_ms, __ATOMIC_RELAXED) >= TICK_MS)
+			return false;
+	return true;
 }
 
 unsigned int workers_count(const struct workers *ws)
@@ -154,6 +177,14 @@ unsigned int workers_lcore(const struct workers *ws, unsigned int i)
 	return ws->w[i].lcore;
 }
 
+/* Loops take microseconds; that one is not over yet when it is looked at is no stall. */
+static uint64_t stalled_ms(const struct workers *ws, const struct worker *w)
+{
+	uint64_t ms = __atomic_load_n(&w->still_ms, __ATOMIC_RELAXED);
+
+	return ms >= ws->stall_ms ? ms : 0;
+}
+
 void workers_info(const struct workers *ws, unsigned int i, struct worker_info *out)
 {
 	const struct worker *w = &ws->w[i];
@@ -164,6 +195,8 @@ void workers_info(const struct workers *ws, unsigned int i, struct worker_info *
 		.busy_cycles = __atomic_load_n(&w->busy_cycles, __ATOMIC_RELAXED),
 		.packets = __atomic_load_n(&w->packets, __ATOMIC_RELAXED),
 		.sleeps = __atomic_load_n(&w->sleeps, __ATOMIC_RELAXED),
+		.stalls = __atomic_load_n(&w->stalls, __ATOMIC_RELAXED),
+		.stalled_ms = stalled_ms(ws, w),
 		.total_cycles = rte_rdtsc() - __atomic_load_n(&w->start_cycles, __ATOMIC_RELAXED),
 		.vectors = fwd_worker_vectors(w->fwd),
 	};

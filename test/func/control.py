@@ -345,7 +345,7 @@ def only_the_link_is_set_while_a_port_is_there(case):
     for key in ("mtu", "offload", "queues", "nosense"):
         status, out, err = vswitchctl(switch, "port", "set", "a", f"{key}=9000")
         equal((status, out), (1, ""), f"port set a {key}=9000")
-        for word in (f"'{key}'", "'link'", "port.del", "port.add"):
+        for word in (f"'{key}'", "link", "spoof-check", "port.del", "port.add"):
             check(word in err, f"{err!r} lacks {word}")
     status, _, err = vswitchctl(switch, "port", "set", "net_null0", "link=down")
     check(status == 1 and "net_null0" in err and "driver" in err, f"net_null0: {status} {err!r}")

@@ -18,6 +18,8 @@ VSWITCHCTL = os.environ.get("VSWITCHCTL", str(_BUILD / "vswitchctl" / "vswitchct
 
 # Memory that needs neither root nor hugepages. EAL refuses --in-memory beside it.
 NO_HUGE = ["--no-huge", "--no-shconf", "-m", "256"]
+# A call that the sandbox does not know ends the switch, and so the test.
+SANDBOX = ["--sandbox", os.environ["TEST_SANDBOX"]] if "TEST_SANDBOX" in os.environ else []
 READY = r"^ready: (\d+) ports, (\d+) workers$"
 STOP_SECONDS = 2
 
@@ -100,7 +102,7 @@ class Switch(Child):
         if eal is None:
             eal = ["--no-pci", *NO_HUGE, "--file-prefix", f"vsw{os.getpid()}-{time.monotonic_ns()}"]
         argv = [*wrap, VSWITCHD, "--lcores", placement or lcores(workers), *eal, "--",
-                "--ctl", self.ctl_path, "--idle", idle, *self.options]
+                "--ctl", self.ctl_path, "--idle", idle, *SANDBOX, *self.options]
         super().__init__(argv, "switch")
         self._control = None
 
@@ -218,11 +220,11 @@ class Switch(Child):
         return "\n".join(text)
 
 
-def start_switch(case, options=(), ledger=True, stable=True, **kwargs):
+def start_switch(case, options=(), ledger=True, stable=True, ready_s=20, **kwargs):
     """Start a switch for a case, which at its end must have a closed ledger and stop in order."""
     switch = Switch(case.dir, options, **kwargs)
     case.keep(switch)
-    switch.ready()
+    switch.ready(ready_s)
 
     def ending():
         if switch.alive():

@@ -58,7 +58,7 @@ def _die_with_parent():
 class Child:
     """A process whose standard output and error are collected by a thread of ours."""
 
-    def __init__(self, argv, name, env=None, pty=False):
+    def __init__(self, argv, name, env=None, pty=False, pass_fds=()):
         self.name = name
         self.argv = [str(a) for a in argv]
         self._text = {"out": "", "err": ""}
@@ -76,7 +76,8 @@ class Child:
         else:
             self.proc = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL,
                                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                         env=env, preexec_fn=_die_with_parent)
+                                         env=env, pass_fds=pass_fds,
+                                         preexec_fn=_die_with_parent)
             self._watch(self.proc.stdout.fileno(), "out", False)
             self._watch(self.proc.stderr.fileno(), "err", False)
 

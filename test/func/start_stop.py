@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 
-from harness import NO_HUGE, READY, STOP_SECONDS, VSWITCHD, Control, Switch, start_switch, \
+from harness import NO_HUGE, READY, SANDBOX, STOP_SECONDS, VSWITCHD, Control, Switch, start_switch, \
     start_testpmd
 from proc import Child, Skip, check, equal, run, wait_for, SLOW
 from runner import main
@@ -32,7 +32,7 @@ def free_hugepages():
 
 
 def start(case, argv, wait=True):
-    child = case.keep(Child([VSWITCHD, *argv], "switch"))
+    child = case.keep(Child([VSWITCHD, *argv, *SANDBOX], "switch"))
     if wait:
         child.expect(READY, 20)
     return child
@@ -118,7 +118,12 @@ BAD_OPTIONS = (
     (["--vhost", f"@/a.sock,mac={MAC}", "--vhost", f"@/b.sock,mac={MAC}"], MAC),
     (["--vhost", "@/a.sock", "--vhost", "@/b/a.sock"], "name"),
     (["--vhost", "@/a.sock,name=x", "--vhost", "@/a.sock,name=y"], "@/a.sock"),
-    (["--vhost", "@/" + "x" * 120], "107"),
+    (["--vhost", "@/" + "x" * 120 + ",name=x"], "107"),
+    (["--vhost", "@/" + "x/" * 2100 + "a.sock"], "4095"),
+    (["--vhost", "@/a.sock,memory=huge"], "shared"),
+    (["--vhost", "@/a.sock,handshake=never"], "seconds"),
+    (["--fd", "1"], "3 or above"),
+    (["--fd", "5,mode=client"], "leave them out"),
     (["--port", "net_null0", "--port", "net_null0,name=other"], "net_null0"),
     (["--port", "net_null0,promisc=maybe"], "maybe"),
     (["--vhost", "@/a.sock,offload=tso"], "on, off or csum"),
@@ -278,7 +283,7 @@ mac-table:
 def the_switch_connects_where_a_port_is_a_client(case):
     """Guests that listen: one is there before the switch, one comes after it, and comes again."""
     early, late = case.path("early.sock"), case.path("late.sock")
-    before = start_testpmd(case, [virtio_user(early, 0, None, "server=1")], name="early")
+    before = start_testpmd(case, [virtio_user(early, 0, MAC, "server=1")], name="early")
     # A listening front-end starts only once somebody connects, so wait for its socket alone.
     wait_for(lambda: os.path.exists(early), 10, "the guest's socket")
     switch = start_switch(case, ["--vhost", f"{early},mode=client,mac={MAC}",

@@ -26,7 +26,9 @@
 #define STEPS   200
 #define KINDS   8    /* of steps that came first ... */
 #define NEW     0xe0 /* ... and from here on the later ones, so that old seeds mean what they did */
-#define NEWER   0xe8 /* three that no seed had, for the latest one */
+#define NEWER   0xe8 /* three that no seed had, for the one after those */
+#define TRACK   0xf1 /* and two more: a log or a note is kept from here on ... */
+#define SMUDGE  0xf2 /* ... and written to by the front-end */
 #define F_RAW   0x20 /* flags: descriptors are taken from the input as they are */
 #define F_ALIAS 0x40 /* flags: the descriptors are guest memory too */
 
@@ -55,6 +57,9 @@ struct rig {
 	struct vring_chain chains[CHAINS];
 	struct vring_elem taken[CHAINS]; /* what was taken and may be completed */
 	unsigned int n_taken;
+	struct vring_log log; /* base NULL = none */
+	uint8_t *note;        /* NULL = none; of note_len bytes */
+	size_t note_len;
 };
 
 static uint32_t get(struct input *in, unsigned int bytes)
@@ -192,6 +197,8 @@ static void rig_free(struct rig *r)
 	free(r->p.desc);
 	free(r->p.driver);
 	free(r->p.device);
+	free(r->log.base);
+	free(r->note);
 }
 
 static void seg_check(const struct rig *r, const struct vring_seg *s)
@@ -238,6 +245,8 @@ static void touch(struct rig *r, const struct vring_chain *c)
 		if (r->p.writable) {
 			p[0] = 0x5a;
 			p[len - 1] = 0xa5;
+			if (r->vr.log != NULL)
+				vring_log_write(&r->vr, s.addr, len);
 		} else {
 			(void)(p[0] + p[len / 2] + p[len - 1]);
 		}
@@ -461,10 +470,54 @@ static void step_setup(struct rig *r)
 	r->n_taken = 0;
 }
 
+/* The ring starts anew, in a migration or with a note of where it stands. */
+static void step_track(struct rig *r)
+{
+	uint32_t what = get(&r->in, 1);
+	uint64_t device = get(&r->in, 2) * (what & 2 ? 0x1000000000001u : 1u);
+
+	step_setup(r);
+	if (what & 1) {
+		free(r->log.base);
+		r->log.bytes = 1 + get(&r->in, 1);
+		r->log.base = exact(r->log.bytes);
+		vring_log_start(&r->vr, &r->log, what & 4 ? &device : NULL);
+	}
+	if (what & 8) {
+		size_t was = r->note_len;
+
+		r->note_len = vring_inflight_bytes(r->packed, r->p.size);
+		CHECK(was == 0 || was == r->note_len);
+		if (r->note == NULL)
+			r->note = exact(r->note_len);
+		(void)vring_inflight_start(&r->vr, r->note, (what & 16) != 0);
+	}
+	if ((what & 32) && r->note != NULL)
+		vring_inflight_stop(r->note);
+}
+
+static void step_smudge(struct rig *r)
+{
+	uint32_t off = get(&r->in, 2), value = get(&r->in, 4);
+
+	if (r->note != NULL)
+		put(r->note, r->note_len, off % r->note_len & ~3u, &value, sizeof(value));
+	if (r->log.base != NULL)
+		r->log.base[off % r->log.bytes] = (uint8_t)value;
+}
+
 static void step(struct rig *r)
 {
 	uint32_t kind = get(&r->in, 1);
 
+	if (kind == TRACK || kind == SMUDGE) {
+		if (kind == TRACK)
+			step_track(r);
+		else
+			step_smudge(r);
+		position_check(r);
+		return;
+	}
 	if (kind >= NEWER && kind < NEWER + 3) {
 		step_take_joined(r);
 		position_check(r);

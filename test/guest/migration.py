@@ -19,7 +19,7 @@ import sys
 from pair import BOOT_S, IP, MAC, check_drops, copy, lost, ping, start_guest
 import netns  # pair has made the modules of test/func known
 from harness import Switch, check_ledger
-from proc import SLOW, check, equal, wait_for
+from proc import SLOW, Failed, check, equal, wait_for
 from qemu import Guest, Nic
 from runner import main
 
@@ -53,7 +53,7 @@ class Place:
 def start_m(case, place, packed, **more):
     nic = Nic(place.socket, MAC_M, packed=packed)
     return case.keep(Guest("m", [nic], wait=False, ready_s=BOOT_S * SLOW, ip=f"{IP_M}/24",
-                           memory_mb=MEMORY_MB, **more))
+                           memory_mb=MEMORY_MB, migrates=True, **more))
 
 
 # Random bytes until dd is ended, hashed where they start and where they end. As many as possible:
@@ -84,6 +84,17 @@ def wait_answers(a, more=20):
     wait_for(lambda: answers() >= want, 20, f"{more} more answers to a ping")
 
 
+def arrived(a, m, place):
+    """The guest goes on in its new place; or what it and the switch there have to say."""
+    try:
+        wait_answers(a)
+    except Failed:
+        print(f"# port show: {place.switch.ctl('port.show', name='m')}", flush=True)
+        for command in ("cat /proc/interrupts", "ip -s link", "cat /proc/net/softnet_stat"):
+            print(f"# {command}: {m.run(command, timeout_s=10, check=False)!r}", flush=True)
+        raise
+
+
 def end_streams(a, m):
     """Check what arrived; the result of the ping."""
     a.run("kill $(cat /tmp/dd.pid)")
@@ -96,13 +107,19 @@ def end_streams(a, m):
     return a.run("kill -INT $(cat /tmp/ping.pid); sleep 0.2; cat /tmp/ping")
 
 
+def listens(path):
+    """The socket's file is there a moment before anybody may connect. (0x10000: __SO_ACCEPTCON)"""
+    with open("/proc/net/unix", encoding="utf-8") as sockets:
+        return any(" 00010000 " in line and line.endswith(f" {path}\n") for line in sockets)
+
+
 def move(case, m, source, target, packed):
     """Migrate guest m; the new one, and QEMU's own figures."""
     path = case.path("migration.sock")
     if os.path.exists(path):
         os.unlink(path)
     new = start_m(case, target, packed, incoming=path)
-    wait_for(lambda: os.path.exists(path), 20, "the QEMU that waits for the guest")
+    wait_for(lambda: listens(path), 20, "the QEMU that waits for the guest")
     # Nobody sends to it there yet, and its own announcement shall be found right.
     target.table("m")
     state = m.migrate(path, 60 * SLOW)
@@ -139,7 +156,7 @@ def round_trips(case, packed):
         for source, target in (places, places[::-1]):
             m, state = move(case, m, source, target, packed)
             downtimes.append(state["downtime"])
-            wait_answers(a)
+            arrived(a, m, target)
     sent, received, duplicates, gap = lost(end_streams(a, m))
     print(f"# {2 * ROUND_TRIPS} migrations: downtime of QEMU {downtimes} ms; {sent - received} of"
           f" {sent} pings lost, at most {gap} in a row (every {PING_MS} ms)", flush=True)

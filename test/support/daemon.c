@@ -94,8 +94,9 @@ static char *expand(const struct daemon *d, const char *text)
 	return out;
 }
 
-/* "0,1": the first two CPUs that we may use. */
-static void lcores(char *buf, size_t size)
+/* "0,1": the first two CPUs that we may use. More than one worker share them, and the control
+ * thread's, in turn: "0@0,1@1,2@0". */
+static void lcores(unsigned int workers, char *buf, size_t size)
 {
 	cpu_set_t set;
 	int cpus[2] = {0, 0};
@@ -106,10 +107,19 @@ static void lcores(char *buf, size_t size)
 		if (CPU_ISSET(i, &set))
 			cpus[n++] = i;
 	}
-	if (n == 2)
+	if (workers > 1) {
+		int len = snprintf(buf, size, "0@%d", cpus[0]);
+
+		for (unsigned int i = 1; i <= workers; i++) {
+			assert_true((size_t)len < size);
+			len += snprintf(buf + len, size - (size_t)len, ",%u@%d", i,
+					cpus[n == 2 ? i % 2 : 0]);
+		}
+	} else if (n == 2) {
 		(void)snprintf(buf, size, "%d,%d", cpus[0], cpus[1]);
-	else
+	} else {
 		(void)snprintf(buf, size, "%d", cpus[0]);
+	}
 }
 
 static void spawn(struct daemon *d, char **argv)
@@ -165,7 +175,7 @@ static void wait_ready(struct daemon *d)
 	}
 }
 
-static void connect_ctl(struct daemon *d)
+void daemon_connect(struct daemon *d)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
@@ -176,10 +186,12 @@ static void connect_ctl(struct daemon *d)
 		fail_msg("control socket: %s", strerror(errno));
 }
 
-void daemon_start(struct daemon *d, const char *const *options)
+void daemon_start_eal(struct daemon *d, unsigned int workers, const char *const *extra,
+		      const char *const *options)
 {
 	const char *program = getenv("VSWITCHD");
-	char cores[16];
+	const char *sandbox = getenv("TEST_SANDBOX");
+	char cores[64];
 	char *argv[ARGS_MAX] = {NULL};
 	int n = 0;
 
@@ -188,13 +200,21 @@ void daemon_start(struct daemon *d, const char *const *options)
 	memset(d, 0, sizeof(*d));
 	(void)snprintf(d->dir, sizeof(d->dir), "/tmp/vswitchd-test-XXXXXX");
 	assert_non_null(mkdtemp(d->dir));
-	lcores(cores, sizeof(cores));
+	lcores(workers, cores, sizeof(cores));
 
-	const char *const eal[] = {program, "-l",        cores,         "--no-huge",      "-m",
-				   "256",   "--no-pci",  "--no-shconf", "--no-telemetry", "--",
-				   "--ctl", "@/ctl.sock"};
+	const char *const eal[] = {program, "--lcores", cores,      "--no-huge",
+				   "-m",    "256",      "--no-pci", "--no-shconf"};
+	const char *const own[] = {"--", "--ctl", "@/ctl.sock"};
 	for (size_t i = 0; i < sizeof(eal) / sizeof(eal[0]); i++)
-		argv[n++] = expand(d, eal[i]);
+		argv[n++] = strdup(eal[i]); // an '@' in it is EAL's
+	for (; *extra; extra++)
+		argv[n++] = strdup(*extra);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		argv[n++] = expand(d, own[i]);
+	if (sandbox) {
+		argv[n++] = expand(d, "--sandbox");
+		argv[n++] = expand(d, sandbox);
+	}
 	for (; *options; options++) {
 		assert_true(n < ARGS_MAX - 1);
 		argv[n++] = expand(d, *options);
@@ -203,7 +223,12 @@ void daemon_start(struct daemon *d, const char *const *options)
 	while (n > 0)
 		free(argv[--n]);
 	wait_ready(d);
-	connect_ctl(d);
+	daemon_connect(d);
+}
+
+void daemon_start(struct daemon *d, const char *const *options)
+{
+	daemon_start_eal(d, 1, (const char *const[]){"--no-telemetry", NULL}, options);
 }
 
 /* Remove the private directory. @left: the name of a file that was in it and is no log, or "". */

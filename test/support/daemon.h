@@ -8,6 +8,7 @@
  * environment's VSWITCHD, spoken to over its control socket, and stopped with proof that it ended
  * well. Every function here fails the test itself; nothing returns an error.
  *
+ * With TEST_SANDBOX set, its --sandbox is that: "kill" has a call that is on no list end it.
  * Deadlines are multiplied by the environment's TEST_SLOW (for sanitizers and busy machines).
  */
 
@@ -33,6 +34,16 @@ int daemon_ms(int ms);
  * directory. EAL runs without hugepages, on the first two CPUs. Returns when it is ready.
  */
 void daemon_start(struct daemon *d, const char *const *options);
+
+/** daemon_start_eal() - The same with @workers, which may be more than there are CPUs, and with @eal,
+ *  NULL-terminated, among EAL's arguments as they are. (daemon_start() has one worker, and gives
+ *  "--no-telemetry".) */
+void daemon_start_eal(struct daemon *d, unsigned int workers, const char *const *eal,
+		      const char *const *options);
+
+/** daemon_connect() - A new connection to the control socket in place of d->ctl_fd, which is left
+ *  alone: for a process that was forked, and shares the old one with its parent. */
+void daemon_connect(struct daemon *d);
 
 /** daemon_stop() - SIGTERM; it must exit with 0 within 2 s and leave no socket behind. */
 void daemon_stop(struct daemon *d);

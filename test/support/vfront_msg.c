@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -60,8 +61,13 @@ int vfront_dial(const char *path, bool listen, int timeout_ms)
 		close(sock);
 		return ret;
 	}
+	// a full backlog makes connect() wait
+	(void)setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO,
+			 &(struct timeval){.tv_sec = timeout_ms / 1000,
+					   .tv_usec = timeout_ms % 1000 * 1000 + 1},
+			 sizeof(struct timeval));
 	if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		ret = -errno;
+		ret = errno == EAGAIN ? -ETIMEDOUT : -errno;
 		close(sock);
 		return ret;
 	}

@@ -202,7 +202,7 @@ static bool is_poison(const uint8_t *bytes, size_t n)
 }
 
 /* Gather the first @len bytes of a slot into @to. Return: was nothing else of it written? */
-static bool gather(const struct vlane *lane, uint32_t slot, uint32_t len, uint8_t *to)
+static bool gather(const struct vlane *lane, uint32_t slot, uint32_t len, uint8_t *to, bool *inside)
 {
 	const struct vq_seg *segs = lane->segs + (size_t)slot * VLANE_SEGS_MAX;
 	bool clean = true;
@@ -214,10 +214,11 @@ static bool gather(const struct vlane *lane, uint32_t slot, uint32_t len, uint8_
 		memcpy(to, at, part);
 		to += part;
 		len -= part;
-		clean = clean && is_poison(at - GUARD, GUARD) &&
-			is_poison(at + part, segs[i].len - part + GUARD);
+		*inside = *inside && is_poison(at - GUARD, GUARD) &&
+			  is_poison(at + segs[i].len, GUARD);
+		clean = clean && is_poison(at + part, segs[i].len - part);
 	}
-	return clean && len == 0;
+	return clean && *inside && len == 0;
 }
 
 /* How many buffers the frame that starts in @slot says it takes. */
@@ -252,13 +253,14 @@ int vlane_recv(struct vlane *lane, struct vframe *out)
 		want = lane->want;
 	}
 	out->clean = true;
+	out->inside = true;
 	out->total = 0;
 	for (uint32_t i = 0; i < lane->want; i++) {
 		const struct vq_done *part = &lane->part[i];
 
 		if (out->total + lane->p.slot_bytes > FLAT_BYTES)
 			out->clean = false;
-		else if (!gather(lane, part->tag, part->len, lane->flat + out->total))
+		else if (!gather(lane, part->tag, part->len, lane->flat + out->total, &out->inside))
 			out->clean = false;
 		out->total += part->len;
 		lane->free_slots[lane->n_free++] = part->tag;

@@ -47,6 +47,8 @@ struct vframe {
 	uint16_t n_buffers; /* used entries it took */
 	bool clean;         /* no byte outside of what used.len covers was written, and no used.len
 				* was beyond its buffer */
+	bool inside;        /* no byte outside of the buffers was written. (A burst that is cut
+			     * leaves behind, within them, what it had copied already) */
 };
 
 struct vlane {

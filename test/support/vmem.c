@@ -27,6 +27,8 @@ static uint64_t region_gpa(const struct vmem *mem, unsigned int region)
 {
 	uint64_t stride = mem->region_bytes + (mem->no_holes ? 0 : VMEM_HOLE);
 
+	if (mem->adopted)
+		return mem->adopted;
 	return GPA_BASE + (GATE_MEM_REGIONS_MAX - 1 - region) * stride;
 }
 
@@ -88,6 +90,22 @@ int vmem_create(struct vmem *mem, unsigned int n, size_t bytes, bool no_holes, b
 			return ret;
 		}
 	}
+	return 0;
+}
+
+int vmem_adopt(struct vmem *mem, int fd, uint64_t gpa, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)gpa);
+
+	memset(mem, 0, sizeof(*mem));
+	if (at == MAP_FAILED)
+		return -errno;
+	mem->base = at;
+	mem->region_bytes = bytes;
+	mem->n_regions = 1;
+	mem->n_told = 1;
+	mem->fds[0] = -1;
+	mem->adopted = gpa;
 	return 0;
 }
 

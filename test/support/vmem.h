@@ -30,6 +30,8 @@ struct vmem {
 	int fds[GATE_MEM_REGIONS_MAX];
 	size_t used[GATE_MEM_REGIONS_MAX];        /* bytes handed out */
 	unsigned int moves[GATE_MEM_REGIONS_MAX]; /* how often its user address has changed */
+	uint64_t adopted; /* not 0: memory of another's making, of one region at this guest-physical
+			   * address */
 };
 
 /**
@@ -40,6 +42,13 @@ struct vmem {
  */
 int vmem_create(struct vmem *mem, unsigned int n, size_t bytes, bool no_holes, bool hugetlb);
 void vmem_destroy(struct vmem *mem);
+
+/**
+ * vmem_adopt() - Hand out bytes of a guest that somebody else runs (QEMU): @bytes from offset
+ * @gpa of its memory file, which is also where the guest sees them.
+ * @fd: stays the caller's. Return: 0 or -errno.
+ */
+int vmem_adopt(struct vmem *mem, int fd, uint64_t gpa, size_t bytes);
 
 /** vmem_alloc() - @align: a power of two. Return: zeroed bytes, NULL when the region is full. */
 void *vmem_alloc(struct vmem *mem, unsigned int region, size_t bytes, size_t align);

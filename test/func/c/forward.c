@@ -42,14 +42,26 @@ static void test_unicast_goes_to_its_port_only(void **state)
 	daemon_wait_count(&net->d, "a", "unicast", before + 2); // and the one that proves silence
 }
 
-static void test_source_address_does_not_matter(void **state)
+static void test_source_addresses_are_checked_until_told_not_to(void **state)
 {
 	struct net *net = three(state);
 	const uint8_t zero[6] = {0};
-	const uint8_t *sources[] = {zero, net_broadcast, net_mac(0), net_mac(1), net_mac(2)};
+	const uint8_t group[6] = {0x03, 0, 0, 0, 0, 0x10};
+	const uint8_t *sources[] = {zero,       net_broadcast, net_multicast, group,
+				    net_mac(1), net_mac(2),    net_stranger};
+	const size_t n = sizeof(sources) / sizeof(sources[0]);
+	uint64_t before = daemon_count(&net->d, "a", "rx_drop.spoofed");
 	struct frame frame;
 
-	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+	for (size_t i = 0; i < n; i++) {
+		frame_make(&frame, net_mac(1), sources[i], 64, i);
+		net_send(net, 0, &frame, &vshape_single);
+		daemon_wait_count(&net->d, "a", "rx_drop.spoofed", before + i + 1);
+		net_expect_nothing(net, 0, 1);
+	}
+	json_decref(daemon_call(&net->d, "port.set",
+				json_pack("{s:s, s:s}", "name", "a", "spoof-check", "off")));
+	for (size_t i = 0; i < n; i++) {
 		frame_make(&frame, net_mac(1), sources[i], 64, i);
 		net_send(net, 0, &frame, &vshape_single);
 		net_expect(net, 1, &frame);
@@ -57,6 +69,11 @@ static void test_source_address_does_not_matter(void **state)
 	// nothing is learned: c's address still leads to c
 	send_to(net, 0, net_mac(2), &frame);
 	net_expect(net, 2, &frame);
+	json_decref(daemon_call(&net->d, "port.set",
+				json_pack("{s:s, s:s}", "name", "a", "spoof-check", "auto")));
+	frame_make(&frame, net_mac(1), net_mac(2), 64, 99);
+	net_send(net, 0, &frame, &vshape_single);
+	daemon_wait_count(&net->d, "a", "rx_drop.spoofed", before + n + 1);
 }
 
 static void expect_at_all_others(struct net *net, const uint8_t *dst)
@@ -248,7 +265,7 @@ int main(int argc, char *argv[])
 {
 	const struct CMUnitTest flood[] = {
 		TEST(test_unicast_goes_to_its_port_only),
-		TEST(test_source_address_does_not_matter),
+		TEST(test_source_addresses_are_checked_until_told_not_to),
 		TEST(test_broadcast_reaches_all_others),
 		TEST(test_multicast_reaches_all_others),
 		TEST(test_unknown_unicast_is_flooded),

@@ -215,6 +215,7 @@ static void test_data_valid_is_the_nics_word_only(void **state)
 			off_build(&spec, rig_mac(to), rig_mac(RIG_ON), &rig->sent);
 			flags_at(rig, RIG_ON, to, valid ? OFF_DATA_VALID : 0, "from a NIC");
 			flags_at(rig, RIG_OFF, to, 0, "from a NIC that verifies nothing");
+			off_build(&spec, rig_mac(to), rig_mac(RIG_S_ALL), &rig->sent);
 			rig->sent.hdr.flags = OFF_DATA_VALID; // says a guest
 			flags_at(rig, RIG_S_ALL, to, 0, "from a guest");
 		}

@@ -221,7 +221,7 @@ static void a_hundred_thousand_entries_are_checked(void **state)
 /* What only a caller that fills the struct by itself can do wrong. */
 static void a_port_filled_by_hand_is_checked_too(void **state)
 {
-	static const char wide[CONF_PATH_MAX] = {[0 ... CONF_PATH_MAX - 1] = 'a'};
+	static const char wide[CONF_SOCKET_MAX] = {[0 ... CONF_SOCKET_MAX - 1] = 'a'};
 	struct conf_port good;
 	struct conf_port port;
 	struct err err = {0};
@@ -251,11 +251,46 @@ static void a_port_filled_by_hand_is_checked_too(void **state)
 	assert_string_equal(err.text, "the device's name must have 1 to 63 bytes");
 }
 
+static void sockets_that_are_open_already(void **state)
+{
+	struct conf_port port;
+	struct err err = {0};
+
+	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, "a.sock,fd=17", &port, NULL, NULL, &err),
+			 0);
+	assert_true(port.has_fd);
+	assert_int_equal(port.fd, 17);
+	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, "a.sock", &port, NULL, NULL, &err), 0);
+	assert_false(port.has_fd);
+}
+
+static void memory_and_handshake_have_defaults(void **state)
+{
+	struct conf_port port;
+	struct err err = {0};
+
+	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, "a.sock", &port, NULL, NULL, &err), 0);
+	assert_int_equal(port.memory, CONF_MEMORY_SHARED);
+	assert_int_equal(port.handshake_s, 5);
+	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, "a.sock,memory=sealed,handshake=0", &port,
+					 NULL, NULL, &err),
+			 0);
+	assert_int_equal(port.memory, CONF_MEMORY_SEALED);
+	assert_int_equal(port.handshake_s, 0);
+	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, "a.sock,memory=any,handshake=3600", &port,
+					 NULL, NULL, &err),
+			 0);
+	assert_int_equal(port.memory, CONF_MEMORY_ANY);
+	assert_int_equal(port.handshake_s, 3600);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_as_documented),
 		cmocka_unit_test(the_control_socket_has_a_default),
+		cmocka_unit_test(sockets_that_are_open_already),
+		cmocka_unit_test(memory_and_handshake_have_defaults),
 		cmocka_unit_test(contradictions_name_both_sides),
 		cmocka_unit_test(an_entry_given_twice_stays_once),
 		cmocka_unit_test(the_1025th_port_is_refused),

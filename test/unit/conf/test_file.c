@@ -71,6 +71,9 @@ static void every_key_is_read(void **state)
 				   "  unknown-unicast: drop\n"
 				   "  mtu: 1500\n"
 				   "  backpressure-us: 0\n"
+				   "  storm-broadcast: 100\n"
+				   "  storm-multicast: 2k\n"
+				   "  storm-unknown: 1G\n"
 				   "  idle: sleep\n"
 				   "  ctl: /tmp/c.sock\n"
 				   "ports:\n"
@@ -86,6 +89,14 @@ static void every_key_is_read(void **state)
 				   "    mtu: 9000\n"
 				   "    link: down\n"
 				   "    config: on\n"
+				   "    memory: sealed\n"
+				   "    handshake: 60\n"
+				   "    spoof-check: off\n"
+				   "    ingress-pps: 1k\n"
+				   "    ingress-bps: 10G\n"
+				   "    storm-broadcast: off\n"
+				   "    storm-multicast: 3\n"
+				   "    storm-unknown: 4M\n"
 				   "  - {vhost: c.sock, mode: client}\n"
 				   "  - device: 0000:03:00.0\n"
 				   "    promisc: off\n"
@@ -107,6 +118,13 @@ static void every_key_is_read(void **state)
 	assert_int_equal(conf.unknown, CONF_UNKNOWN_DROP);
 	assert_int_equal(conf.mtu, 1500);
 	assert_int_equal(conf.backpressure_us, 0);
+	static const uint64_t rates[CONF_RATE_CNT] = {1000, 10000000000, 0, 3, 4000000};
+	assert_int_equal(conf.storms[CONF_RATE_BROADCAST], 100);
+	assert_int_equal(conf.storms[CONF_RATE_MULTICAST], 2000);
+	assert_int_equal(conf.storms[CONF_RATE_UNKNOWN], 1000000000);
+	assert_int_equal(conf.ports[0].rules.spoof, CONF_SPOOF_OFF);
+	assert_memory_equal(conf.ports[0].rules.rates, rates, sizeof(rates));
+	assert_int_equal(conf.ports[1].rules.spoof, CONF_SPOOF_AUTO);
 	assert_int_equal(conf.idle, CONF_IDLE_SLEEP);
 	assert_string_equal(conf.ctl_path, "/tmp/c.sock");
 
@@ -122,6 +140,9 @@ static void every_key_is_read(void **state)
 	assert_int_equal(conf.ports[0].mtu, 9000);
 	assert_true(conf.ports[0].down);
 	assert_true(conf.ports[0].config);
+	assert_int_equal(conf.ports[0].memory, CONF_MEMORY_SEALED);
+	assert_int_equal(conf.ports[0].handshake_s, 60);
+	assert_int_equal(conf.ports[1].memory, CONF_MEMORY_SHARED);
 	assert_true(conf.ports[0].has_mac);
 	assert_string_equal(mac_addr_format(&conf.ports[0].mac, mac), "52:54:00:00:00:01");
 	assert_false(conf.ports[1].has_mac);
@@ -181,9 +202,13 @@ static void what_the_file_lacks_keeps_its_value(void **state)
 
 #define PORT_KEYS                                                                                  \
 	"The keys here are vhost, device, name, mac, mode, queues, owner, group, perms, promisc, " \
-	"devargs, offload, mtu, link, gro, config"
-#define SWITCH_KEYS "keys here are unknown-unicast, mtu, backpressure-us, idle, ctl"
-#define SAMPLE      "mend it as in the sample of vswitchd.yaml(5)"
+	"devargs, offload, mtu, link, gro, config, memory, handshake, spoof-check, "               \
+	"ingress-pps, ingress-bps, "                                                               \
+	"storm-broadcast, storm-multicast, storm-unknown"
+#define SWITCH_KEYS                                                                                \
+	"keys here are unknown-unicast, mtu, backpressure-us, storm-broadcast, storm-multicast, "  \
+	"storm-unknown, idle, sandbox, vhost-only, ctl, ctl-readers"
+#define SAMPLE "mend it as in the sample of vswitchd.yaml(5)"
 
 /* The errors without the file's name in front. */
 static const struct {
@@ -248,6 +273,8 @@ static const struct {
 						"turn it off"},
 	{"switch:\n  unknown-unicast: fluud\n",
 	 ":2:20: unknown-unicast 'fluud': must be flood or drop"},
+	{"switch: {sandbox: yes}\n", ":1:19: sandbox 'yes': must be on, kill, log or off"},
+	{"switch: {vhost-only: yes}\n", ":1:22: vhost-only 'yes': must be on or off"},
 	{"switch: {idle: snooze}\n", ":1:16: idle 'snooze': must be sleep or poll"},
 	{"switch:\n  ctl:\n",
 	 ":2:7: ctl '': the path is empty; name a socket such as /run/vswitchd/ctl.sock"},
@@ -398,9 +425,8 @@ static void the_sample_file_is_good_without_its_hashes(void **state)
 	conf_fini(&conf);
 }
 
-static void the_1025th_port_has_a_place(void **state)
+static void expect_1025th_port_refused(struct fixture *f, unsigned int n)
 {
-	struct fixture *f = *state;
 	FILE *file = fopen(f->path, "w");
 	struct conf conf;
 	struct err err = {0};
@@ -408,7 +434,7 @@ static void the_1025th_port_has_a_place(void **state)
 
 	assert_non_null(file);
 	fprintf(file, "ports:\n");
-	for (unsigned int i = 0; i <= CONF_PORTS_MAX; i++)
+	for (unsigned int i = 0; i < n; i++)
 		fprintf(file, "- vhost: p%u.sock\n", i);
 	assert_int_equal(fclose(file), 0);
 	conf_init(&conf);
@@ -417,6 +443,13 @@ static void the_1025th_port_has_a_place(void **state)
 		 "%s:1026:3: too many ports: 1024 is the most; leave some out", f->path);
 	assert_string_equal(err.text, error);
 	conf_fini(&conf);
+}
+
+static void the_1025th_port_has_a_place(void **state)
+{
+	expect_1025th_port_refused(*state, CONF_PORTS_MAX + 1);
+	expect_1025th_port_refused(*state, CONF_PORTS_MAX + 2);
+	expect_1025th_port_refused(*state, 100000);
 }
 
 /* Deep nesting, a long value, a huge table: an answer, and a quick one. */
@@ -438,9 +471,8 @@ static void odd_files_get_an_answer(void **state)
 	memcpy(text, "ports: [{vhost: ", 16);
 	memcpy(text + len - 2, "}]", 2);
 	assert_int_equal(read_text(f, text, &conf, &err), -EINVAL);
-	assert_non_null(strstr(err.text,
-			       ":1:17: the path is 999982 bytes long, a Unix socket's has "
-			       "at most 107; choose a shorter one"));
+	assert_non_null(strstr(err.text, ":1:17: the path is 999982 bytes long, at most 4095 are "
+					 "possible; choose a shorter one"));
 
 	memset(text, 'a', len);
 	memcpy(text + len - 4, ": b\n", 4);

@@ -95,8 +95,12 @@ static void every_option_is_read(void **state)
 
 	parse_good(ARGS("--vhost", "/tmp/vm1.sock,mac=52:54:00:00:00:01", "--socket-path=b.sock",
 			"--port=net_null0,promisc=off", "--mac", "52:54:00:00:00:02=b",
-			"--unknown=drop", "--mtu", "9000", "--backpressure=0"),
+			"--unknown=drop", "--mtu", "9000", "--backpressure=0",
+			"--storm-broadcast=100", "--storm-multicast", "2k", "--storm-unknown=off"),
 		   &options);
+	assert_int_equal(conf->storms[CONF_RATE_BROADCAST], 100);
+	assert_int_equal(conf->storms[CONF_RATE_MULTICAST], 2000);
+	assert_int_equal(conf->storms[CONF_RATE_UNKNOWN], 0);
 	assert_int_equal(conf->n_ports, 3);
 	assert_string_equal(conf->ports[0].name, "vm1");
 	assert_string_equal(conf->ports[1].path, "b.sock");
@@ -201,7 +205,9 @@ static const struct {
 	 "--vhost '': the socket's path is missing; give one such as /run/vswitchd/vm1.sock"},
 	{{"--vhost", "/tmp/a.sock,quues=2"},
 	 "--vhost /tmp/a.sock,quues=2: unknown key 'quues', did you mean 'queues'? The keys are "
-	 "name, mac, mode, queues, owner, group, perms, offload, mtu, link, config"},
+	 "name, mac, mode, queues, owner, group, perms, offload, mtu, link, config, fd, memory, "
+	 "handshake, spoof-check, "
+	 "ingress-pps, ingress-bps, storm-broadcast, storm-multicast, storm-unknown"},
 	{{"--socket-path=a.sock,queues=0"},
 	 "--socket-path a.sock,queues=0: queues '0': must be a number from 1 to 128"},
 	{{"--port", "net_null0,perms=0600"},
@@ -218,11 +224,19 @@ static const struct {
 	{{"--mtu=67"}, "--mtu '67': must be a number of bytes from 68 to 65535, or 0 for no limit"},
 	{{"--mtu", "-5"},
 	 "--mtu '-5': must be a number of bytes from 68 to 65535, or 0 for no limit"},
+	{{"--storm-unknown=fast"},
+	 "--storm-unknown 'fast': must be a number a second from 1 to 1000G, such as 500, 20k, 1M "
+	 "or 10G, or off"},
 	{{"--backpressure=10001"},
 	 "--backpressure '10001': must be a number of microseconds from 1 to 10000, or 0 to turn "
 	 "it "
 	 "off"},
 	{{"--idle=snooze"}, "--idle 'snooze': must be sleep or poll"},
+	{{"--sandbox=yes"}, "--sandbox 'yes': must be on, kill, log or off"},
+	{{"--vhost-only=no"}, "--vhost-only takes no value; leave out '=no'"},
+	{{"--vhost-only", "--port=net_null0"},
+	 "port net_null0 is a device, which vhost-only excludes; leave one of the two "
+	 "out"},
 	{{"--log-level=loud"}, "--log-level 'loud': must be err, warn, notice, info or debug"},
 	{{"--ctl="}, "--ctl '': the path is empty; name a socket such as /run/vswitchd/ctl.sock"},
 	{{"--config="}, "'': the name is empty; name a YAML file"},
@@ -308,16 +322,36 @@ static void very_long_options_keep_the_remedy(void **state)
 static void help_shows_every_option_in_100_columns(void **state)
 {
 	static const char *const names[] = {
-		"--vhost PATH",         "--socket-path PATH",
-		"--port DEVICE",        "--mac MAC=PORT",
-		"--config FILE",        "--unknown flood|drop",
-		"--ctl PATH",           "--check",
-		"--help, -h",           "--version, -V",
-		"--print-capabilities", "--backpressure USEC",
-		"--idle sleep|poll",    "--mtu N",
-		"--log-level LEVEL",    "offload=on|off|csum",
-		"link=up|down",         "gro=on|off",
+		"--vhost PATH",
+		"--socket-path PATH",
+		"--port DEVICE",
+		"--mac MAC=PORT",
+		"--config FILE",
+		"--unknown flood|drop",
+		"--ctl PATH",
+		"--check",
+		"--help, -h",
+		"--version, -V",
+		"--print-capabilities",
+		"--backpressure USEC",
+		"--idle sleep|poll",
+		"--mtu N",
+		"--log-level LEVEL",
+		"offload=on|off|csum",
+		"link=up|down",
+		"gro=on|off",
 		"config=on|off",
+		"spoof-check=on|off|auto",
+		"ingress-pps",
+		"--storm-broadcast N",
+		"--storm-multicast N",
+		"--storm-unknown N",
+		"--fd N",
+		"memory=shared|sealed|any",
+		"handshake=SECONDS",
+		"config=on|off",
+		"--sandbox on|kill|log|off",
+		"--vhost-only",
 	};
 	const char *help = options_help();
 
@@ -355,13 +389,16 @@ static void the_report_says_what_would_run(void **state)
 		"mtu              1500\n"
 		"back-pressure    50 us\n"
 		"idle             poll\n"
+		"sandbox          kill\n"
 		"log level        notice\n"
-		"ports            3\n"
+		"ports            4\n"
 		"  NAME    KIND    TARGET         QUEUES  OPTIONS\n"
 		"  vm1     vhost   /tmp/vm1.sock       2  mode=server perms=0600 offload=on "
 		"owner=root group=0\n"
 		"  b       vhost   b.sock              8  mode=client offload=csum mtu=9000 "
-		"link=down config=on\n"
+		"link=down config=on memory=any\n"
+		"  fd-7    vhost   fd:7                1  fd=7 offload=on memory=sealed "
+		"handshake=0\n"
 		"  uplink  device  0000:03:00.0     auto  promisc=off offload=off gro=on "
 		"devargs=a=1,b=2\n"
 		"MAC table        1\n"
@@ -370,8 +407,11 @@ static void the_report_says_what_would_run(void **state)
 	struct lines lines = {0};
 
 	parse_good(ARGS("-l", "2", "--", "--check", "--ctl=/tmp/c.sock", "--mtu=1500",
+			"--sandbox=kill",
 			"--vhost=/tmp/vm1.sock,owner=root,group=0,perms=600,queues=2",
-			"--vhost=b.sock,mode=client,config=on,mtu=9000,link=down,offload=csum",
+			"--vhost=b.sock,mode=client,config=on,mtu=9000,link=down,offload=csum,"
+			"memory=any",
+			"--fd=7,queues=1,memory=sealed,handshake=0",
 			"--port=0000:03:00.0,name=uplink,promisc=off,offload=off,devargs=a=1;b=2,"
 			"gro=on",
 			"--mac=52:54:00:00:00:01=uplink"),
@@ -389,6 +429,7 @@ static void the_report_of_an_empty_switch_is_short(void **state)
 				       "mtu              no limit\n"
 				       "back-pressure    off\n"
 				       "idle             sleep\n"
+				       "sandbox          on, vhost-only\n"
 				       "log level        debug\n"
 				       "ports            0\n"
 				       "MAC table        0\n";
@@ -396,7 +437,7 @@ static void the_report_of_an_empty_switch_is_short(void **state)
 	struct lines lines = {0};
 
 	parse_good(ARGS("--ctl=/tmp/c.sock", "--unknown=drop", "--backpressure=0", "--idle=sleep",
-			"--log-level=debug"),
+			"--log-level=debug", "--vhost-only"),
 		   &options);
 	options_report(&options, keep_line, &lines);
 	assert_string_equal(lines.text, expected);

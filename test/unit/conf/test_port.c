@@ -234,13 +234,19 @@ static const struct {
 	{V, "/tmp/", "/tmp/: the path ends with '/', so it names a directory; name a socket in it"},
 	{V, "/tmp/a.sock,quues=2",
 	 "/tmp/a.sock,quues=2: unknown key 'quues', did you mean 'queues'? The keys are name, mac, "
-	 "mode, queues, owner, group, perms, offload, mtu, link, config"},
+	 "mode, queues, owner, group, perms, offload, mtu, link, config, fd, memory, handshake, "
+	 "spoof-check, "
+	 "ingress-pps, ingress-bps, storm-broadcast, storm-multicast, storm-unknown"},
 	{V, "a.sock,frobnicate=2",
 	 "a.sock,frobnicate=2: unknown key 'frobnicate'; the keys are name, mac, mode, queues, "
-	 "owner, group, perms, offload, mtu, link, config"},
+	 "owner, group, perms, offload, mtu, link, config, fd, memory, handshake, "
+	 "spoof-check, "
+	 "ingress-pps, ingress-bps, storm-broadcast, storm-multicast, storm-unknown"},
 	{V, "a.sock,ofload=on",
 	 "a.sock,ofload=on: unknown key 'ofload', did you mean 'offload'? The keys are name, mac, "
-	 "mode, queues, owner, group, perms, offload, mtu, link, config"},
+	 "mode, queues, owner, group, perms, offload, mtu, link, config, fd, memory, handshake, "
+	 "spoof-check, "
+	 "ingress-pps, ingress-bps, storm-broadcast, storm-multicast, storm-unknown"},
 	{V, "a.sock,offload=yes",
 	 "a.sock,offload=yes: offload 'yes': must be on, off or csum (checksums, but no "
 	 "segmentation)"},
@@ -275,7 +281,8 @@ static const struct {
 	{E, "net_tap0,lnik=up",
 	 "net_tap0,lnik=up: unknown key 'lnik', did you mean 'link'? The keys are name, mac, "
 	 "queues, "
-	 "promisc, devargs, offload, mtu, link, gro"},
+	 "promisc, devargs, offload, mtu, link, gro, spoof-check, "
+	 "ingress-pps, ingress-bps, storm-broadcast, storm-multicast, storm-unknown"},
 	{V, "a.sock,promisc=on",
 	 "a.sock,promisc=on: key 'promisc' is not for a vhost port; leave it out"},
 	{V, "a.sock,name=", "a.sock,name=: key 'name' has no value; write name=VALUE"},
@@ -330,6 +337,24 @@ static const struct {
 	 "port name (1 to 31 letters, digits, '_', '.' or '-'); give one with the key name"},
 	{V, "a\nb.sock,name=x",
 	 "a?b.sock,name=x: the path 'a?b.sock' has control characters; choose another one"},
+	{V, "a.sock,fd=2",
+	 "a.sock,fd=2: fd '2': must be the number of an open Unix socket, 3 or above"},
+	{V, "a.sock,fd=x",
+	 "a.sock,fd=x: fd 'x': must be the number of an open Unix socket, 3 or above"},
+	{V, "a.sock,fd=3,mode=client",
+	 "a.sock,fd=3,mode=client: mode, owner and group have no use with fd, a socket that is "
+	 "open already; leave them out"},
+	{V, "a.sock,fd=3,group=0",
+	 "a.sock,fd=3,group=0: mode, owner and group have no use with fd, a socket that is open "
+	 "already; leave them out"},
+	{V, "a.sock,memory=huge",
+	 "a.sock,memory=huge: memory 'huge': must be shared (files of tmpfs and hugetlbfs), sealed "
+	 "(of these, those that cannot shrink) or any"},
+	{V, "a.sock,handshake=3601",
+	 "a.sock,handshake=3601: handshake '3601': must be a number of seconds up to 3600; 0 is no "
+	 "limit"},
+	{E, "net_tap0,memory=any",
+	 "net_tap0,memory=any: key 'memory' is not for a device port; leave it out"},
 	{E, "",
 	 "'': the device is missing; give a PCI address such as 0000:03:00.0 or a virtual device "
 	 "such "
@@ -394,7 +419,7 @@ static void a_path_is_never_cut(void **state)
 	struct conf_port port;
 	struct err err = {0};
 	char *text = long_text("/", CONF_PATH_MAX - 2);
-	char *with_name;
+	char *with_name, *deep;
 
 	assert_true(asprintf(&with_name, "%s,name=x", text) > 0);
 	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, with_name, &port, NULL, NULL, &err), 0);
@@ -402,11 +427,31 @@ static void a_path_is_never_cut(void **state)
 	free(with_name);
 	free(text);
 
-	text = long_text("/", CONF_PATH_MAX - 1);
+	// a longer one may have any length but for its last part
+	text = long_text("/", CONF_SOCKET_MAX - CONF_LEAF_MAX - 4);
+	deep = long_text("/", CONF_LEAF_MAX);
+	for (size_t i = CONF_LEAF_MAX; i <= CONF_LEAF_MAX + 1; i++) {
+		bool fits = i == CONF_LEAF_MAX;
+
+		if (!fits) {
+			free(deep);
+			deep = long_text("/", i);
+		}
+		assert_true(asprintf(&with_name, "%s%s,name=x", text, deep) > 0);
+		assert_int_equal(
+			conf_port_parse(CONF_PORT_VHOST, with_name, &port, NULL, NULL, &err),
+			fits ? 0 : -EINVAL);
+		free(with_name);
+	}
+	assert_non_null(strstr(err.text, "the socket's own name has at most 85; choose a shorter"));
+	free(deep);
+	free(text);
+
+	text = long_text("/", CONF_SOCKET_MAX - 1);
 	assert_int_equal(conf_port_parse(CONF_PORT_VHOST, text, &port, NULL, NULL, &err), -EINVAL);
 	assert_non_null(strstr(err.text,
-			       "aaa...: the path is 108 bytes long, a Unix socket's has at "
-			       "most 107; choose a shorter one"));
+			       "aaa...: the path is 4096 bytes long, at most 4095 are possible; "
+			       "choose a shorter one"));
 	free(text);
 }
 
@@ -417,13 +462,16 @@ static void very_long_values_keep_the_remedy(void **state)
 		const char *before;
 		const char *remedy;
 	} cases[] = {
-		{V, "", "at most 107; choose a shorter one"},
+		{V, "", "at most 4095 are possible; choose a shorter one"},
 		{V, "a.sock,name=", "does not begin with '-' or '.'"},
 		{V, "a.sock,",
 		 "the keys are name, mac, mode, queues, owner, group, perms, offload, mtu, link, "
-		 "config"},
+		 "config, fd, memory, handshake, spoof-check, "
+		 "ingress-pps, ingress-bps, storm-broadcast, storm-multicast, storm-unknown"},
 		{E, "a,",
-		 "the keys are name, mac, queues, promisc, devargs, offload, mtu, link, gro"},
+		 "the keys are name, mac, queues, promisc, devargs, offload, mtu, link, gro, "
+		 "spoof-check, "
+		 "ingress-pps, ingress-bps, storm-broadcast, storm-multicast, storm-unknown"},
 		{V, "a.sock,offload=", "must be on, off or csum (checksums, but no segmentation)"},
 		{V, "a.sock,mtu=", "leave the key out for the switch's own"},
 		{V, "a.sock,link=", "must be up or down"},

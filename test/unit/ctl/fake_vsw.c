@@ -115,6 +115,18 @@ int vsw_port_set_link(struct vsw *vsw, const char *name, bool up, struct err *er
 	return 0;
 }
 
+int vsw_port_set_rules(struct vsw *vsw, const char *name, const struct conf_rules *rules,
+		       struct err *err)
+{
+	struct fake_port *port = find(vsw, name, NULL);
+
+	if (!port)
+		return no_port(name, err);
+	port->info.conf.rules = *rules;
+	memcpy(port->info.rates, rules->rates, sizeof(port->info.rates));
+	return 0;
+}
+
 const char *vsw_port_state_name(enum vsw_port_state state)
 {
 	static const char *const names[] = {

@@ -158,8 +158,7 @@ static void exit_1_when_the_daemon_refuses(void **state)
 	expect_error(h, 1, "port add --vhost /tmp/x.sock,quues=2", "'quues'");
 	expect_error(h, 1, "log level loud", "'loud'");
 	expect_error(h, 1, "port set vm1 link=off", "link 'off': must be up or down");
-	expect_error(h, 1, "port set vm1 mtu=9000",
-		     "'mtu'; only 'link' is set while a port is there");
+	expect_error(h, 1, "port set vm1 mtu=9000", "'mtu'; only link, spoof-check");
 	expect_error(h, 1, "port set nic0 link=down", "its driver cannot");
 	expect_error(h, 1, "port set vm1 link=\xff", "UTF-8");
 	expect_error(h, 1, "mac lookup 52:54", "'52:54'");

@@ -247,13 +247,40 @@ static void port_set_takes_a_link_down_and_up(void **state)
 	close(fd);
 }
 
+static void port_set_takes_rules(void **state)
+{
+	json_t *result;
+	int fd = wire_connect(*state);
+
+	json_decref(wire_result(fd, "port.set",
+				"{\"name\":\"vm1\",\"ingress-pps\":\"20k\",\"storm-unknown\":"
+				"\"off\",\"ingress-bps\":\"1G\",\"spoof-check\":\"off\"}"));
+	result = wire_result(fd, "port.show", "{\"name\":\"vm1\"}");
+	json_t *limits = json_object_get(result, "limits");
+
+	assert_int_equal(json_integer_value(json_object_get(limits, "ingress-pps")), 20000);
+	assert_int_equal(json_integer_value(json_object_get(limits, "ingress-bps")), 1000000000);
+	assert_int_equal(json_integer_value(json_object_get(limits, "storm-unknown")), 0);
+	assert_string_equal(json_string_value(json_object_get(result, "spoof_check")), "off");
+	json_decref(result);
+	// one of them alone leaves the others
+	json_decref(wire_result(fd, "port.set", "{\"name\":\"vm1\",\"ingress-bps\":\"off\"}"));
+	result = wire_result(fd, "port.show", "{\"name\":\"vm1\"}");
+	limits = json_object_get(result, "limits");
+	assert_int_equal(json_integer_value(json_object_get(limits, "ingress-pps")), 20000);
+	assert_int_equal(json_integer_value(json_object_get(limits, "ingress-bps")), 0);
+	assert_string_equal(json_string_value(json_object_get(result, "link")), "up");
+	json_decref(result);
+	close(fd);
+}
+
 static void port_set_refuses_and_changes_nothing(void **state)
 {
 	static const struct {
 		const char *params, *code, *word;
 	} bad[] = {
 		{"{}", "EINVAL", "'name' is missing"},
-		{"{\"name\":\"vm1\"}", "EINVAL", "'link' is missing"},
+		{"{\"name\":\"vm1\"}", "EINVAL", "port.set: nothing to set"},
 		{"{\"link\":\"down\"}", "EINVAL", "'name' is missing"},
 		{"{\"name\":\"vm1\",\"link\":\"off\"}", "EINVAL",
 		 "port.set: link 'off': must be up or down"},
@@ -261,8 +288,14 @@ static void port_set_refuses_and_changes_nothing(void **state)
 		{"{\"name\":\"vm1\",\"link\":false}", "EINVAL", "wrong type"},
 		{"{\"name\":7,\"link\":\"down\"}", "EINVAL", "wrong type"},
 		{"{\"name\":\"vm1\",\"link\":\"down\",\"mtu\":\"9000\"}", "EINVAL",
-		 "port.set: unknown param 'mtu'; only 'link' is set while a port is there; for the "
-		 "rest port.del and port.add it"},
+		 "port.set: unknown param 'mtu'; only link, spoof-check, ingress-* and storm-* are "
+		 "set while a port is there; for the rest port.del and port.add it"},
+		{"{\"name\":\"vm1\",\"ingress-pps\":\"fast\",\"link\":\"down\"}", "EINVAL",
+		 "port.set: ingress-pps 'fast': must be a number a second"},
+		{"{\"name\":\"vm1\",\"link\":\"down\",\"spoof-check\":\"maybe\"}", "EINVAL",
+		 "port.set: spoof-check 'maybe': must be on, off or auto"},
+		{"{\"name\":\"vm1\",\"storm-unknown\":5}", "EINVAL", "wrong type"},
+		{"{\"name\":\"vm9\",\"storm-unknown\":\"5\"}", "ENOENT", "'vm9'"},
 		{"{\"name\":\"vm9\",\"link\":\"down\"}", "ENOENT", "'vm9'"},
 		{"{\"name\":\"nic0\",\"link\":\"down\"}", "EOPNOTSUPP", "its driver cannot"},
 	};
@@ -289,6 +322,7 @@ int main(void)
 		TEST(port_del_takes_its_entries_along),
 		TEST(port_add_takes_every_key),
 		TEST(port_set_takes_a_link_down_and_up),
+		TEST(port_set_takes_rules),
 		TEST(port_set_refuses_and_changes_nothing),
 	};
 

@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include <base/clock.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -21,7 +22,9 @@
 
 #define LINE_MAX_BYTES 65536
 #define CLIENTS_MAX    16
-#define STALL_MS       3000
+#define STALL_MS       1000 /* of a request */
+#define UNREAD_MS      3000 /* of a reply */
+#define IDLE_MS        5000
 
 static const char version_request[] = "{\"id\":1,\"method\":\"version\"}";
 
@@ -277,6 +280,30 @@ static void the_17th_client_is_turned_away(void **state)
 	}
 }
 
+static void a_silent_client_gives_way(void **state)
+{
+	int fds[CLIENTS_MAX], extra;
+
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		fds[i] = wire_connect(*state);
+		expect_alive(fds[i]);
+	}
+	(void)usleep(IDLE_MS * 1000 + 100000);
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (i != 3)
+			expect_alive(fds[i]);
+	}
+	extra = wire_connect(*state);
+	expect_alive(extra); // in the place of the one that said nothing
+	assert_true(wire_at_end(fds[3]));
+	close(extra);
+	for (int i = 0; i < CLIENTS_MAX; i++) {
+		if (i != 3)
+			expect_alive(fds[i]);
+		close(fds[i]);
+	}
+}
+
 static void fill_ports(void *user)
 {
 	fake_vsw_fill(user, FAKE_PORTS_MAX);
@@ -319,7 +346,7 @@ static void a_slow_reader_is_closed(void **state)
 	pfd.fd = slow;
 	assert_int_equal(poll(&pfd, 1, DEADLINE_MS), 1);
 	took_ms = (clock_ns() - begin) / 1000000;
-	assert_in_range(took_ms, STALL_MS, DEADLINE_MS);
+	assert_in_range(took_ms, UNREAD_MS, DEADLINE_MS);
 	assert_in_range(drain(slow, &last), 1, 1 << 20); // a part of the reply
 	assert_int_not_equal(last, '\n');
 	json_decref(wire_result(other, "mac.lookup", "{\"mac\":\"52:54:00:00:00:01\"}"));
@@ -351,7 +378,7 @@ static void a_reader_that_goes_on_is_served(void **state)
 		len += (size_t)n;
 		assert_true(len < (4 << 20) - 80000);
 	}
-	assert_true((clock_ns() - begin) / 1000000 > STALL_MS);
+	assert_true((clock_ns() - begin) / 1000000 > UNREAD_MS);
 	reply = json_loadb(text, len, 0, NULL);
 	assert_int_equal(
 		json_array_size(json_object_get(json_object_get(reply, "result"), "ports")),
@@ -384,7 +411,7 @@ static void an_unfinished_request_ends_the_client(void **state)
 }
 
 /* As another user, of @group besides its own: is the server's first word a result? */
-static bool other_user_served(const struct harness *h, gid_t group)
+static bool other_user_served(const struct harness *h, gid_t group, const char *request)
 {
 	int status;
 	pid_t pid = fork();
@@ -397,7 +424,7 @@ static bool other_user_served(const struct harness *h, gid_t group)
 		if (setgroups(1, &group) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
 			_exit(2);
 		fd = wire_connect(h);
-		(void)!send(fd, "{\"method\":\"version\"}\n", 21, MSG_NOSIGNAL);
+		(void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
 		if (recv(fd, buf, sizeof(buf) - 1, 0) <= 0)
 			_exit(2);
 		_exit(strstr(buf, "\"result\"") ? 0 : strstr(buf, "\"EACCES\"") ? 1 : 2);
@@ -410,6 +437,9 @@ static bool other_user_served(const struct harness *h, gid_t group)
 static void only_root_the_owner_and_the_group_may_ask(void **state)
 {
 	const struct harness *h = *state;
+	static const char ask[] = "{\"method\":\"version\"}\n";
+	static const char change[] =
+		"{\"method\":\"log.level\",\"params\":{\"level\":\"notice\"}}\n";
 	const gid_t group = 54321;
 
 	if (geteuid() != 0)
@@ -417,10 +447,99 @@ static void only_root_the_owner_and_the_group_may_ask(void **state)
 	// opened to all, so that a refusal is the server's and not the file system's
 	assert_int_equal(chmod(h->dir, 0755), 0);
 	assert_int_equal(chmod(h->path, 0666), 0);
-	assert_false(other_user_served(h, group));
+	assert_false(other_user_served(h, group, ask));
 	assert_int_equal(chown(h->path, (uid_t)-1, group), 0);
-	assert_true(other_user_served(h, group));
-	assert_false(other_user_served(h, group + 1));
+	assert_true(other_user_served(h, group, ask));
+	assert_true(other_user_served(h, group, change));
+	assert_false(other_user_served(h, group + 1, ask));
+}
+
+static void readers_set(void *user)
+{
+	struct harness *h = user;
+
+	assert_int_equal(ctl_readers_set(h->ctl, 54322, NULL), 0);
+}
+
+static void readers_may_ask_and_change_nothing(void **state)
+{
+	static const char *const changes[] = {
+		"{\"method\":\"port.del\",\"params\":{\"name\":\"vm1\"}}\n",
+		"{\"method\":\"port.add\",\"params\":{\"vhost\":\"/tmp/x.sock\"}}\n",
+		"{\"method\":\"port.set\",\"params\":{\"name\":\"vm1\",\"link\":\"down\"}}\n",
+		"{\"method\":\"mac.del\",\"params\":{\"mac\":\"52:54:00:00:00:01\"}}\n",
+		("{\"method\":\"mac.add\",\"params\":{\"mac\":\"52:54:00:00:00:99\","
+		 "\"port\":\"vm1\"}}\n"),
+		"{\"method\":\"log.level\",\"params\":{\"level\":\"debug\"}}\n",
+	};
+	static const char *const asks[] = {
+		"{\"method\":\"status\"}\n",
+		"{\"method\":\"port.list\"}\n",
+		"{\"method\":\"stats\"}\n",
+		"{\"method\":\"port.show\",\"params\":{\"name\":\"vm1\"}}\n",
+		"{\"method\":\"log.level\"}\n",
+	};
+	struct harness *h = *state;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(h->dir, 0755), 0);
+	harness_run(h, readers_set, h);
+	for (size_t i = 0; i < sizeof(asks) / sizeof(asks[0]); i++)
+		assert_true(other_user_served(h, 54322, asks[i]));
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
+		assert_false(other_user_served(h, 54322, changes[i]));
+	assert_false(other_user_served(h, 54323, asks[0]));
+}
+
+/* Twelve that ask all the time: no thirteenth, and who may change things is let in all the same. */
+static void readers_leave_room(void **state)
+{
+	enum { READERS = 12 };
+	struct harness *h = *state;
+	const gid_t group = 54322;
+	int fds[CLIENTS_MAX], status, extra;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(h->dir, 0755), 0);
+	harness_run(h, readers_set, h);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		char buf[512] = {0};
+
+		if (setgroups(1, &group) < 0 || setgid(65534) < 0 || setuid(65534) < 0)
+			_exit(2);
+		for (int i = 0; i <= READERS; i++) {
+			static const char ask[] = "{\"method\":\"version\"}\n";
+			int fd = wire_connect(h);
+
+			(void)!send(fd, ask, strlen(ask), MSG_NOSIGNAL);
+			if (recv(fd, buf, sizeof(buf) - 1, 0) <= 0 ||
+			    (strstr(buf, "\"result\"") != NULL) != (i < READERS))
+				_exit(2);
+		}
+		if (!strstr(buf, "EBUSY") || !strstr(buf, "only ask"))
+			_exit(2);
+		(void)raise(SIGSTOP);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	for (int i = READERS; i < CLIENTS_MAX; i++) {
+		fds[i] = wire_connect(h);
+		expect_alive(fds[i]);
+	}
+	extra = wire_connect(h);
+	expect_refusal(extra, "EBUSY", "16 clients");
+	close(extra);
+	for (int i = READERS; i < CLIENTS_MAX; i++)
+		close(fds[i]);
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, harness_setup, harness_teardown)
@@ -437,10 +556,13 @@ int main(void)
 		TEST(nesting_is_bounded),
 		TEST(the_end_of_the_stream_ends_the_client),
 		TEST(the_17th_client_is_turned_away),
+		TEST(a_silent_client_gives_way),
 		TEST(a_slow_reader_is_closed),
 		TEST(a_reader_that_goes_on_is_served),
 		TEST(an_unfinished_request_ends_the_client),
 		TEST(only_root_the_owner_and_the_group_may_ask),
+		TEST(readers_may_ask_and_change_nothing),
+		TEST(readers_leave_room),
 	};
 
 	return cmocka_run_group_tests_name("ctl_wire", tests, NULL, NULL);

@@ -89,6 +89,7 @@ static struct lan_guest *guest_new(const struct lan_conf *conf, uint16_t id)
 	g->port.kind = PORT_VHOST;
 	g->port.counters = &g->counters;
 	g->port.wait = &g->wait;
+	g->port.meter = &g->meter;
 	atomic_store(&g->port.link, &g->link);
 	g->source.port = &g->port;
 	return g;
@@ -114,6 +115,22 @@ void lan_init(struct lan *lan, const struct lan_conf *confs, unsigned int n)
 	assert_int_equal(fwd_worker_create(0, 1, -1, &lan->worker), 0);
 	lan->map.macs = lan->macs;
 	lan->map.n_ids = (uint16_t)n;
+	lan->map.serial = 1;
+	lan->map.rules = lan->rules;
+}
+
+void lan_rule(struct lan *lan, unsigned int who, const struct lan_rule *rule)
+{
+	struct fwd_rules *r = &lan->rules[who];
+
+	*r = (struct fwd_rules){.spoof = rule->spoof};
+	for (unsigned int i = 0; i < PORT_LIMIT_CNT; i++) {
+		fwd_limit_set(&r->limits[i], rule->rates[i], rule->burst, rte_get_tsc_hz());
+		r->limited |= rule->rates[i] != 0 && i <= PORT_LIMIT_BITS;
+		r->storm |= rule->rates[i] != 0 && i > PORT_LIMIT_BITS;
+	}
+	lan->map.ruled[who / 64] |= 1ULL << (who % 64);
+	lan->map.serial++;
 }
 
 void lan_fini(struct lan *lan)
@@ -329,6 +346,7 @@ void lan_expect_none(struct lan *lan, unsigned int to)
 
 unsigned int lan_poll(struct lan *lan, unsigned int from)
 {
+	lan->guests[from]->source.rest = 0; // tests count what a turn does, not when it comes
 	return fwd_poll(lan->worker, &lan->map, lan->sharing, &lan->guests[from]->source);
 }
 

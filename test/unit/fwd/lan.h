@@ -39,6 +39,7 @@ struct lan_guest {
 	struct port_queue rxq, txq; /* the switch's view: rx is what the guest sends */
 	struct port_counters counters;
 	struct port_wait wait;
+	struct port_meter meter;
 	struct drv tx, rx; /* the guest's view */
 	struct fwd_source source;
 	uint32_t n_sent;
@@ -50,6 +51,7 @@ struct lan {
 	struct lan_guest *guests[LAN_MAX];
 	struct fwd_worker *worker;
 	struct fwd_map map;
+	struct fwd_rules rules[LAN_MAX];
 	struct fwd_sharing *sharing; /* NULL; or by port id, see lan_share() */
 	struct mac_table *macs;
 };
@@ -71,6 +73,14 @@ void lan_share(struct lan *lan);
 
 /** lan_wait() - Hold senders back for up to @wait_us, in all @budget_us a receiver. */
 void lan_wait(struct lan *lan, uint64_t wait_us, uint64_t budget_us);
+
+/** lan_rule() - Put rules into force for guest @who; its limits are per second of this machine. */
+struct lan_rule {
+	enum fwd_spoof spoof;
+	uint64_t rates[PORT_LIMIT_CNT]; /* 0 = no limit */
+	uint64_t burst;
+};
+void lan_rule(struct lan *lan, unsigned int who, const struct lan_rule *rule);
 
 /** lan_frame() - Make a frame of @len bytes from guest @from to @to (an index, LAN_ALL or
  *  LAN_NOBODY: not in the table), with a body that follows from @seq. */

@@ -225,6 +225,66 @@ static void held(void **state)
 }
 
 /* Of @whole segments there is room for @fit; the rest is dropped as one, for @reason. */
+/* A receiver that posts one buffer at a time makes nobody cut all segments anew for each: none is
+ * written before there are buffers for all of them. */
+static void cut_once(void **state)
+{
+	struct lan_conf conf = {.packed = is_packed(state), .rx_size = 32, .longest = 60000};
+	struct pkt p = segment(1, 10 * 1448, 1448);
+	struct lan lan;
+
+	start(&lan, &conf, 2);
+	lan_wait(&lan, FOREVER, FOREVER);
+	memset(lan.guests[1]->rx.data, 0x5a, 32 * 2200);
+	guest_sends(&lan, &p, LAN_WHOLE);
+	for (unsigned int i = 0; i < 9; i++) {
+		for (unsigned int again = 0; again < 3; again++)
+			assert_int_equal(lan_poll(&lan, 0), 0);
+		assert_int_equal(lan_refill(&lan, 1, 1), 1);
+		for (uint32_t at = 0; at < 32 * 2200; at++)
+			assert_int_equal(lan.guests[1]->rx.data[at], 0x5a);
+	}
+	assert_int_equal(lan_poll(&lan, 0), 0);
+	assert_int_equal(lan_refill(&lan, 1, 1), 1);
+	assert_int_equal(lan_poll(&lan, 0), 1);
+	expect_all(&lan, 1, &p);
+	lan_closes(&lan);
+	lan_fini(&lan);
+}
+
+/* A turn takes at most eight of the longest segments, and who took long is left out for a while. */
+static void turns_are_short(void **state)
+{
+	struct lan_conf conf = {.packed = is_packed(state),
+				.tx_size = 64,
+				.rx_size = 1024,
+				.longest = VRING_FRAME_MAX};
+	struct pkt p = segment(1, 64000, 1448);
+	struct lan lan;
+	unsigned int turns = 0, left_out = 0;
+
+	start(&lan, &conf, 2);
+	for (unsigned int i = 0; i < 12; i++)
+		guest_sends(&lan, &p, LAN_WHOLE);
+	for (unsigned int done = 0; done < 12;) {
+		struct fwd_source *src = &lan.guests[0]->source;
+		unsigned int n;
+
+		(void)lan_refill(&lan, 1, 1024);
+		n = fwd_poll(lan.worker, &lan.map, lan.sharing, src);
+		assert_in_range(n, 0, 8);
+		turns += n > 0;
+		left_out += n == 0;
+		done += n;
+		for (unsigned int i = 0; i < n; i++)
+			expect_all(&lan, 1, &p);
+	}
+	assert_int_equal(turns, 2);
+	assert_true(left_out >= 2);
+	lan_closes(&lan);
+	lan_fini(&lan);
+}
+
 static void part_of(struct lan *lan, const struct pkt *p, uint32_t fit, enum stats_tx_drop reason)
 {
 	const struct stats_port *s = lan_stats(lan, 1);
@@ -516,6 +576,8 @@ int main(void)
 		BOTH(bytes),
 		BOTH(bytes_mergeable),
 		BOTH(held),
+		BOTH(cut_once),
+		BOTH(turns_are_short),
 		BOTH(given_up),
 		BOTH(given_up_mergeable),
 		BOTH(more_than_a_ring),

@@ -97,6 +97,39 @@ static void one_frame_too_many(void **state)
 	lan_fini(&lan);
 }
 
+/* A turn copies 512 KiB, or one frame, whether they go to one port or to each; and the source leaves
+ * out turns for what was copied. */
+static void a_turn_is_bounded(void **state)
+{
+	static const struct {
+		unsigned int to;
+		uint32_t len, taken, rest;
+	} cases[] = {
+		{1, 60000, 8, 1},       {1, 64, 20, 0},       {LAN_ALL, 60000, 1, 1},
+		{LAN_ALL, 10000, 6, 1}, {LAN_ALL, 64, 20, 0},
+	};
+
+	for (unsigned int k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		struct lan_conf confs[9] = {{.longest = LAN_LONGEST, .tx_size = 32}};
+		struct lan lan;
+
+		for (unsigned int i = 1; i < 9; i++)
+			confs[i] = (struct lan_conf){.mergeable = true, .rx_size = 1024};
+		lan_init(&lan, confs, 9);
+		for (unsigned int i = 1; i < 9; i++)
+			lan_refill(&lan, i, 1024);
+		for (unsigned int i = 0; i < 20; i++)
+			lan_send_to(&lan, 0, cases[k].to, i, cases[k].len);
+		assert_int_equal(lan_poll(&lan, 0), cases[k].taken);
+		assert_int_equal(lan.guests[0]->source.rest, cases[k].rest);
+		for (unsigned int i = 0; i < cases[k].taken; i++)
+			lan_expect(&lan, 1, 0, cases[k].to, i, cases[k].len);
+		lan_expect_none(&lan, 1);
+		lan_closes(&lan);
+		lan_fini(&lan);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +137,7 @@ int main(void)
 		cmocka_unit_test(ends_within_a_frame),
 		cmocka_unit_test(all_used_by_others),
 		cmocka_unit_test(one_frame_too_many),
+		cmocka_unit_test(a_turn_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, lan_eal_start, NULL);

@@ -303,13 +303,31 @@ static void *loop_main(void *user)
 	return NULL;
 }
 
+static int inherited(struct rig *rig)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	int pair[2];
+
+	if (rig->params.fd == RIG_FD_CONNECTED) {
+		must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+		rig->peer_fd = pair[1];
+		return pair[0];
+	}
+	pair[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+	memcpy(sun.sun_path, rig->path, strlen(rig->path));
+	must(bind(pair[0], (struct sockaddr *)&sun, sizeof(sun)) == 0 && listen(pair[0], 8) == 0);
+	return pair[0];
+}
+
 static void on_loop_add(void *user)
 {
 	struct rig *rig = user;
 	struct gate_port_params params = {
 		.name = "vm1",
 		.path = rig->path,
-		.client = rig->port != NULL, // what rig_up() left there
+		.client = rig->params.client,
+		.silence_ms = rig->params.silence_ms,
+		.memory = rig->params.memory,
 		.max_pairs = 2,
 		.features = GATE_FEATURES_OFFERED,
 		.protocol_features = GATE_PROTOCOL_FEATURES_OFFERED,
@@ -323,12 +341,16 @@ static void on_loop_add(void *user)
 	struct err err = {0};
 	int ret;
 
-	if (rig->config) {
+	if (rig->params.fd != RIG_FD_NONE) {
+		params.has_fd = true;
+		params.fd = inherited(rig);
+	}
+	if (rig->params.config) {
 		params.features |= GATE_F_OWN;
 		params.protocol_features |= GATE_PF_CONFIG;
 		params.mtu = 9000;
 	}
-	params.down = rig->down;
+	params.down = rig->params.down;
 	must(gate_create(rig->loop, &rig->gate) == 0);
 	ret = gate_port_add(rig->gate, &params, &rig->port, &err);
 	if (ret < 0)
@@ -336,11 +358,10 @@ static void on_loop_add(void *user)
 	must(ret == 0);
 }
 
-static void start(struct rig *rig, bool client, bool config, bool down)
+void rig_up_with(struct rig *rig, const struct rig_params *params)
 {
 	memset(rig, 0, sizeof(*rig));
-	rig->config = config;
-	rig->down = down;
+	rig->params = *params;
 	rig->n_fds_before = count_fds();
 	rig->lib_fd = -1;
 	rig->fe_peek = -1;
@@ -352,23 +373,22 @@ static void start(struct rig *rig, bool client, bool config, bool down)
 	snprintf(rig->path, sizeof(rig->path), "%s/vm1.sock", rig->dir);
 	assert_int_equal(loop_create(&rig->loop), 0);
 	assert_int_equal(pthread_create(&rig->thread, NULL, loop_main, rig->loop), 0);
-	rig->port = client ? (struct gate_port *)rig : NULL;
 	assert_int_equal(loop_call(rig->loop, on_loop_add, rig), 0);
 }
 
 void rig_up(struct rig *rig, bool client)
 {
-	start(rig, client, false, false);
+	rig_up_with(rig, &(struct rig_params){.client = client});
 }
 
 void rig_up_config(struct rig *rig)
 {
-	start(rig, false, true, false);
+	rig_up_with(rig, &(struct rig_params){.config = true});
 }
 
 void rig_up_down(struct rig *rig, bool client)
 {
-	start(rig, client, false, true);
+	rig_up_with(rig, &(struct rig_params){.client = client, .down = true});
 }
 
 struct link_call {
@@ -414,6 +434,8 @@ void rig_down(struct rig *rig)
 			close(rig->call_fd[i]);
 	}
 	pthread_mutex_destroy(&rig->lock);
+	if (rig->params.fd == RIG_FD_LISTENS) // its file is not the gate's to remove
+		assert_int_equal(access(rig->path, F_OK), 0);
 	unlink(rig->path);
 	assert_int_equal(rmdir(rig->dir), 0);
 	assert_int_equal(count_fds(), rig->n_fds_before);
@@ -511,83 +533,4 @@ void rig_journal_clear(struct rig *rig)
 	pthread_mutex_lock(&rig->lock);
 	rig->journal[0] = '\0';
 	pthread_mutex_unlock(&rig->lock);
-}
-
-static size_t flatten(const struct gate_msg *msg, uint8_t bytes[300])
-{
-	memcpy(bytes, &msg->hdr, sizeof(msg->hdr));
-	memcpy(bytes + sizeof(msg->hdr), &msg->payload, sizeof(msg->payload));
-	return sizeof(msg->hdr) + msg->hdr.size;
-}
-
-void fe_send_part(int fd, const struct gate_msg *msg, size_t from, size_t to, unsigned int n_fds)
-{
-	uint8_t bytes[300];
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(253 * sizeof(int))];
-	} control = {0};
-	struct iovec iov = {.iov_base = bytes + from, .iov_len = to - from};
-	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
-	int event_fd = -1;
-
-	assert_true(n_fds <= 253);
-	flatten(msg, bytes);
-	if (n_fds > 0) {
-		event_fd = eventfd(0, EFD_CLOEXEC);
-		assert_true(event_fd >= 0);
-		mh.msg_control = control.bytes;
-		mh.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		for (unsigned int i = 0; i < n_fds; i++)
-			memcpy(CMSG_DATA(&control.align) + i * sizeof(int), &event_fd, sizeof(int));
-	}
-	assert_int_equal(sendmsg(fd, &mh, MSG_NOSIGNAL), to - from);
-	if (event_fd >= 0)
-		close(event_fd);
-}
-
-void fe_send(int fd, const struct gate_msg *msg, unsigned int n_fds)
-{
-	fe_send_part(fd, msg, 0, sizeof(msg->hdr) + msg->hdr.size, n_fds);
-}
-
-uint64_t fe_expect_reply(int fd, uint32_t request)
-{
-	uint8_t bytes[20];
-	struct gate_hdr hdr;
-	uint64_t value;
-
-	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_WAITALL), sizeof(bytes));
-	memcpy(&hdr, bytes, sizeof(hdr));
-	memcpy(&value, bytes + sizeof(hdr), sizeof(value));
-	assert_int_equal(hdr.request, request);
-	assert_int_equal(hdr.flags, GATE_VERSION | GATE_FLAG_REPLY);
-	assert_int_equal(hdr.size, 8);
-	return value;
-}
-
-uint32_t fe_expect_payload(int fd, uint32_t request, union gate_payload *payload)
-{
-	struct gate_hdr hdr;
-
-	assert_int_equal(recv(fd, &hdr, sizeof(hdr), MSG_WAITALL), sizeof(hdr));
-	assert_int_equal(hdr.request, request);
-	assert_int_equal(hdr.flags, GATE_VERSION | GATE_FLAG_REPLY);
-	assert_true(hdr.size <= GATE_PAYLOAD_MAX);
-	memset(payload, 0xee, sizeof(*payload));
-	if (hdr.size > 0)
-		assert_int_equal(recv(fd, payload, hdr.size, MSG_WAITALL), hdr.size);
-	return hdr.size;
-}
-
-void fe_expect_closed(int fd)
-{
-	char byte;
-	ssize_t n = recv(fd, &byte, 1, 0);
-
-	// what it did not read of ours makes it a reset
-	assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
 }

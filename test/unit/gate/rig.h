@@ -39,14 +39,30 @@ struct rig_faults {
 	int resume;              /* what resume() returns */
 };
 
+/* A socket that the port inherits. */
+enum rig_fd {
+	RIG_FD_NONE,
+	RIG_FD_LISTENS,   /* at rig->path */
+	RIG_FD_CONNECTED, /* to rig->peer_fd, which is the test's to close */
+};
+
+struct rig_params {
+	enum rig_fd fd;
+	bool client;
+	bool config; /* rig_up_config() */
+	bool down;
+	unsigned int silence_ms;
+	enum gate_memory memory;
+};
+
 struct rig {
 	struct loop *loop;
 	pthread_t thread;
 	struct gate *gate;
 	struct gate_port *port;
 	char dir[64], path[108];
-	bool config;      /* rig_up_config() */
-	bool down;        /* rig_up_down() */
+	struct rig_params params;
+	int peer_fd;
 	int n_fds_before; /* open descriptors before anything of this was there */
 
 	// the loop's thread
@@ -70,6 +86,8 @@ void rig_up(struct rig *rig, bool client);
 void rig_up_config(struct rig *rig);
 /** rig_up_down() - As rig_up(), with the link down. */
 void rig_up_down(struct rig *rig, bool client);
+/** rig_up_with() - As @params say. */
+void rig_up_with(struct rig *rig, const struct rig_params *params);
 /** rig_set_link() - gate_port_set_link() on the loop. */
 int rig_set_link(struct rig *rig, bool up, struct err *err);
 /** rig_down() - Also checks that no descriptor is left. */
@@ -90,7 +108,8 @@ void rig_expect(struct rig *rig, const char *text);
 void rig_wait_journal(struct rig *rig, const char *part);
 void rig_journal_clear(struct rig *rig);
 
-/** fe_send() - Send a message with @n_fds fds of some file or other. */
+/** fe_send() - Send a message with @n_fds fds of one file: memory with a memory table, an eventfd with
+ *  any other. */
 void fe_send(int fd, const struct gate_msg *msg, unsigned int n_fds);
 /** fe_send_part() - Bytes [@from, @to) of it; the fds go along with these. */
 void fe_send_part(int fd, const struct gate_msg *msg, size_t from, size_t to, unsigned int n_fds);

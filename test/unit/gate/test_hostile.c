@@ -52,6 +52,8 @@ static void surplus_fds_end_the_session_and_are_closed(void **state)
 		fe_send(fd, &get, n_fds[i]);
 		expect_end(&rig, fd, i + 1, "file descriptors");
 		assert_int_equal(count_fds(), before);
+		assert_int_equal(rig_info(&rig).refused, i + 1);
+		assert_int_equal(rig_info(&rig).messages, i + 1);
 	}
 	rig_down(&rig);
 }

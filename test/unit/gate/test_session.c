@@ -85,7 +85,7 @@ static void a_message_stops_the_workers_and_lets_them_go_on_before_its_answer(vo
 	assert_int_equal(ask(fd, msg_addr(0, 0, 0x1000, 0x2000), 0), 0);
 	rig_expect(&rig, "quiesce; lib SET_VRING_ADDR fds 0; lib GET_FEATURES fds 0; resume");
 	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_KICK, 0), 1), 0);
-	rig_expect(&rig, "quiesce; lib SET_VRING_KICK fds 1; lib GET_FEATURES fds 0; "
+	rig_expect(&rig, "quiesce; lib SET_VRING_KICK fds 0; lib GET_FEATURES fds 0; "
 			 "kick 0 fd; resume");
 	assert_true(rig.last.rings[0].started);
 	assert_int_equal(ask(fd, msg_state(GATE_SET_VRING_ENABLE, 0, 1), 0), 0);
@@ -95,6 +95,33 @@ static void a_message_stops_the_workers_and_lets_them_go_on_before_its_answer(vo
 	rig_expect(&rig, "quiesce; lib GET_VRING_BASE fds 0; lib GET_FEATURES fds 0; "
 			 "kick 0 none; call 0 none; resume");
 	assert_false(rig.last.rings[0].started);
+	assert_int_equal(ask(fd, msg_empty(GATE_RESET_OWNER), 0), 0);
+	rig_expect(&rig, "quiesce; lib RESET_OWNER fds 0; lib GET_FEATURES fds 0; "
+			 "kick 0 none; kick 1 none; kick 2 none; kick 3 none; resume");
+	finish(&rig, fd);
+}
+
+/* The library would forget the memory of every ring that has a size. */
+static void a_reset_stops_every_ring_first(void **state)
+{
+	struct rig rig;
+	int fd = start(&rig);
+
+	(void)state;
+	set_up_ring(fd, 0);
+	set_up_ring(fd, 3);
+	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_KICK, 3), 1), 0);
+	// other features make the gate forget sizes, but not the library
+	assert_int_equal(ask(fd, msg_state(GATE_GET_VRING_BASE, 3, 0), 0), (77ull << 32) | 3);
+	assert_int_equal(ask(fd, msg_state(GATE_SET_VRING_NUM, 3, RING_SIZE), 0), 0);
+	assert_int_equal(ask(fd, msg_state(GATE_GET_VRING_BASE, 0, 0), 0), 77ull << 32);
+	assert_int_equal(ask(fd, msg_state(GATE_SET_VRING_NUM, 1, RING_SIZE), 0), 0);
+	rig_journal_clear(&rig);
+	assert_int_equal(ask(fd, msg_empty(GATE_RESET_OWNER), 0), 0);
+	rig_expect(&rig, "quiesce; lib GET_VRING_BASE fds 0; lib GET_VRING_BASE fds 0; "
+			 "lib RESET_OWNER fds 0; lib GET_FEATURES fds 0; "
+			 "kick 0 none; kick 1 none; kick 2 none; kick 3 none; resume");
+	// once
 	assert_int_equal(ask(fd, msg_empty(GATE_RESET_OWNER), 0), 0);
 	rig_expect(&rig, "quiesce; lib RESET_OWNER fds 0; lib GET_FEATURES fds 0; "
 			 "kick 0 none; kick 1 none; kick 2 none; kick 3 none; resume");
@@ -121,16 +148,90 @@ static void a_message_that_changes_no_ring_stops_nobody(void **state)
 	int fd = start(&rig);
 
 	(void)state;
-	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_CALL, 1), 1), 0);
-	rig_expect(&rig, "lib SET_VRING_CALL fds 1; call 1 fd");
-	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_CALL, 1 | GATE_VRING_NOFD), 0), 0);
-	rig_expect(&rig, "lib SET_VRING_CALL fds 0; call 1 none");
-	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_ERR, 1), 1), 0);
-	rig_expect(&rig, "lib SET_VRING_ERR fds 1");
 	assert_int_equal(ask(fd, msg_u64(GATE_SET_STATUS, 15), 0), 0);
 	assert_int_equal(ask(fd, msg_empty(GATE_GET_STATUS), 0), 15);
 	rig_expect(&rig, "lib SET_STATUS fds 0; lib GET_STATUS fds 0");
 	finish(&rig, fd);
+}
+
+/* Nothing of them is the library's, so nothing of them can fail there while workers run. */
+static void descriptors_are_not_the_librarys_business(void **state)
+{
+	struct gate_msg call = msg_u64(GATE_SET_VRING_CALL, 1);
+	struct rig rig;
+	int fd = start(&rig), before;
+
+	(void)state;
+	set_up_ring(fd, 1);
+	rig_journal_clear(&rig);
+	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_KICK, 1), 1), 0);
+	rig_expect(&rig, "quiesce; lib SET_VRING_KICK fds 0; lib GET_FEATURES fds 0; kick 1 fd; "
+			 "resume");
+	before = count_fds();
+	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_CALL, 1), 1), 0);
+	rig_expect(&rig, "call 1 fd");
+	rig_settle(&rig);
+	assert_int_equal(count_fds(), before + 1);
+	for (int i = 0; i < 40; i++) // more than are read in a turn of the loop
+		fe_send(fd, &call, 1);
+	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_CALL, 1 | GATE_VRING_NOFD), 0), 0);
+	rig_wait_journal(&rig, "call 1 none");
+	rig_journal_clear(&rig);
+	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_ERR, 1), 1), 0);
+	assert_int_equal(ask(fd, msg_empty(GATE_SET_LOG_FD), 1), 0);
+	rig_settle(&rig);
+	rig_expect(&rig, "");
+	assert_int_equal(count_fds(), before);
+	assert_int_equal(rig_info(&rig).refused, 0);
+	finish(&rig, fd);
+}
+
+struct turns {
+	struct rig *rig;
+	int fd;
+	uint64_t messages, due;
+	uint64_t most; /* messages in one turn of the loop */
+};
+
+static void on_loop_turn(void *user)
+{
+	struct turns *t = user;
+	struct gate_port_info info;
+
+	gate_port_info(t->rig->port, &info);
+	if (info.messages - t->messages > t->most)
+		t->most = info.messages - t->messages;
+	t->messages = info.messages;
+	if (t->messages < t->due)
+		(void)loop_post(t->rig->loop, on_loop_turn, t);
+	else
+		__atomic_store_n(&t->due, 0, __ATOMIC_RELEASE);
+}
+
+static void on_loop_burst(void *user)
+{
+	struct gate_msg call = msg_u64(GATE_SET_VRING_CALL, 1 | GATE_VRING_NOFD);
+	struct turns *t = user;
+
+	for (uint64_t i = 0; i < t->due; i++)
+		fe_send(t->fd, &call, 0);
+	t->due += t->messages;
+	on_loop_turn(t);
+}
+
+/* Each of them may have to wait for workers, so others have their turn in between. */
+static void a_call_descriptor_ends_the_turn(void **state)
+{
+	struct rig rig;
+	struct turns t = {.rig = &rig, .fd = start(&rig), .due = 8};
+
+	(void)state;
+	t.messages = rig_info(&rig).messages;
+	assert_int_equal(loop_post(rig.loop, on_loop_burst, &t), 0);
+	while (__atomic_load_n(&t.due, __ATOMIC_ACQUIRE) != 0) // or meson ends it
+		usleep(1000);
+	assert_in_range(t.most, 1, 2);
+	finish(&rig, t.fd);
 }
 
 static void the_gate_itself_says_how_many_pairs_there_are(void **state)
@@ -218,9 +319,9 @@ static void the_library_may_answer_byte_by_byte(void **state)
 
 	(void)state;
 	rig_faults_set(&rig, (struct rig_faults){.dribble = true});
-	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_CALL, 1), 1), 0);
+	assert_int_equal(ask(fd, msg_u64(GATE_SET_STATUS, 15), 0), 0);
 	assert_int_equal(ask(fd, msg_state(GATE_SET_VRING_NUM, 0, 16), 0), 0);
-	rig_expect(&rig, "lib SET_VRING_CALL fds 1; call 1 fd; quiesce; lib SET_VRING_NUM fds 0; "
+	rig_expect(&rig, "lib SET_STATUS fds 0; quiesce; lib SET_VRING_NUM fds 0; "
 			 "lib GET_FEATURES fds 0; resume");
 	finish(&rig, fd);
 }
@@ -234,8 +335,8 @@ static void a_full_leg_is_waited_for(void **state)
 	rig_up(&rig, false);
 	rig_faults_set(&rig, (struct rig_faults){.small_leg = true});
 	fd = rig_connect(&rig);
-	assert_int_equal(ask(fd, msg_u64(GATE_SET_VRING_CALL, 1), 1), 0);
-	rig_expect(&rig, "open; lib SET_VRING_CALL fds 1; call 1 fd");
+	assert_int_equal(ask(fd, msg_empty(GATE_SET_OWNER), 0), 0);
+	rig_expect(&rig, "open; lib SET_OWNER fds 0");
 	finish(&rig, fd);
 }
 
@@ -352,8 +453,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message_stops_the_workers_and_lets_them_go_on_before_its_answer),
+		cmocka_unit_test(a_reset_stops_every_ring_first),
 		cmocka_unit_test(an_mtu_is_known_when_the_workers_go_on),
 		cmocka_unit_test(a_message_that_changes_no_ring_stops_nobody),
+		cmocka_unit_test(descriptors_are_not_the_librarys_business),
+		cmocka_unit_test(a_call_descriptor_ends_the_turn),
 		cmocka_unit_test(the_gate_itself_says_how_many_pairs_there_are),
 		cmocka_unit_test(without_need_reply_only_questions_are_answered),
 		cmocka_unit_test(messages_may_come_in_any_two_pieces),

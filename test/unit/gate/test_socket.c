@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../../lib/gate/socket.h"
 #include "device.h"
 #include "rig.h"
 
@@ -209,9 +211,41 @@ static void a_file_that_is_no_socket_stays(void **state)
 	yard_down(&yard);
 }
 
+/* However many descriptors are left, as long as they are too few. */
+static void too_few_descriptors_are_said_to_be(void **state)
+{
+	struct rlimit full, low;
+	struct yard yard;
+	struct gate_port *port = NULL;
+	int next, ret = -1;
+
+	(void)state;
+	yard_up(&yard);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &full), 0);
+	next = fcntl(0, F_DUPFD_CLOEXEC, 0);
+	close(next);
+	low = full;
+	for (low.rlim_cur = (rlim_t)next; ret < 0; low.rlim_cur++) {
+		struct err err = {0};
+
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+		ret = gate_port_add(yard.gate, &yard.params, &port, &err);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+		if (ret == 0)
+			break;
+		assert_int_equal(ret, -EMFILE);
+		if (strstr(err.text, "raise the limit of open files") == NULL)
+			fail_msg("'%s'", err.text);
+		assert_int_equal(access(yard.path, F_OK), -1);
+	}
+	assert_true(low.rlim_cur >= (rlim_t)next + 2); // a socket, and its file
+	gate_port_del(port);
+	yard_down(&yard);
+}
+
 static void paths_that_do_not_fit_are_refused(void **state)
 {
-	char path[300];
+	char path[4200];
 	struct yard yard;
 
 	(void)state;
@@ -219,20 +253,25 @@ static void paths_that_do_not_fit_are_refused(void **state)
 	yard.params.path = path;
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
-	for (size_t len = 108; len < sizeof(path); len++) {
+	// too long as a whole, or a last part that /proc/self/fd/N/ leaves no room for
+	for (size_t len = 108; len < 300; len++) {
 		path[len] = '\0';
-		yard_refuses(&yard, -ENAMETOOLONG, "107");
+		yard_refuses(&yard, -ENAMETOOLONG,
+			     "more than 107 bytes the socket's own name has at most 85");
 		path[len] = 'x';
 	}
+	for (size_t i = 2; i < sizeof(path); i += 2)
+		path[i] = '/';
+	path[4096] = '\0';
+	yard_refuses(&yard, -ENAMETOOLONG, "4095");
 	yard.params.client = true;
-	path[108] = '\0';
-	yard_refuses(&yard, -ENAMETOOLONG, "107");
+	yard_refuses(&yard, -ENAMETOOLONG, "4095");
 	path[0] = '\0';
-	yard_refuses(&yard, -ENAMETOOLONG, "107");
+	yard_refuses(&yard, -ENAMETOOLONG, "4095");
 	yard_down(&yard);
 }
 
-static void the_longest_path_is_used_in_full(void **state)
+static void the_longest_short_path_is_used_in_full(void **state)
 {
 	struct yard yard;
 	size_t len;
@@ -244,6 +283,135 @@ static void the_longest_path_is_used_in_full(void **state)
 	yard.path[107] = '\0';
 	yard_add(&yard);
 	assert_true(S_ISSOCK(stat_of(yard.path).st_mode));
+	yard_down(&yard);
+}
+
+/* A directory whose path is @len bytes long, made below @dir; its path goes to @path. */
+static void deep_dir(const char *dir, size_t len, char *path)
+{
+	size_t at = strlen(dir);
+
+	memcpy(path, dir, at + 1);
+	while (at < len) {
+		size_t part = len - at - 1 < 200 ? len - at - 1 : 200;
+
+		if (part == 0)
+			break;
+		path[at] = '/';
+		memset(path + at + 1, 'd', part);
+		at += part + 1;
+		path[at] = '\0';
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+}
+
+static void deep_remove(const char *dir, char *path)
+{
+	while (strlen(path) > strlen(dir)) {
+		assert_int_equal(rmdir(path), 0);
+		*strrchr(path, '/') = '\0';
+	}
+}
+
+/* Connect to a long path as a front-end would: from inside its directory. */
+static int connect_in(const char *dir, const char *name)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int dir_fd = open(dir, O_PATH | O_CLOEXEC), ret;
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dir_fd, name);
+	ret = connect(fd, (struct sockaddr *)&sa, sizeof(sa));
+	close(dir_fd);
+	if (ret == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void a_long_path_is_as_good_as_a_short_one(void **state)
+{
+	const size_t lengths[] = {104, 105, 106, 107, 108, 200, 1000, 4000};
+	char dir[4200], path[4200];
+	struct yard yard;
+
+	(void)state;
+	yard_up(&yard);
+	yard.params.path = path;
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct gate_port *port;
+		int fd;
+
+		deep_dir(yard.dir, lengths[i], dir);
+		(void)snprintf(path, sizeof(path), "%.4150s/a", dir);
+		yard.params.perms = 0600;
+		port = yard_add(&yard);
+		assert_int_equal(stat_of(path).st_mode, S_IFSOCK | 0600);
+		fd = connect_in(dir, "a");
+		assert_true(fd >= 0);
+		close(fd);
+		// live, then stale, then something else
+		yard_refuses(&yard, -EADDRINUSE, "another program listens there");
+		gate_port_del(port);
+		assert_int_equal(access(path, F_OK), -1);
+		fd = open(path, O_CREAT | O_CLOEXEC, 0600);
+		close(fd);
+		yard_refuses(&yard, -EEXIST, "no socket; remove it");
+		unlink(path);
+		deep_remove(yard.dir, dir);
+		yard_refuses(&yard, -ENOENT, "check the directory");
+	}
+	yard_down(&yard);
+}
+
+static void a_long_path_is_connected_to(void **state)
+{
+	char dir[600], path[700];
+	struct yard yard;
+	int fd;
+
+	(void)state;
+	yard_up(&yard);
+	deep_dir(yard.dir, 500, dir);
+	(void)snprintf(path, sizeof(path), "%s/a", dir);
+	yard.params.path = path;
+	yard_add(&yard);
+	fd = gate_socket_connect(path);
+	assert_true(fd >= 0);
+	close(fd);
+	gate_destroy(yard.gate);
+	assert_int_equal(gate_create(yard.loop, &yard.gate), 0);
+	assert_int_equal(gate_socket_connect(path), -ENOENT);
+	deep_remove(yard.dir, dir);
+	yard_down(&yard);
+}
+
+static int socket_of(int domain, int type)
+{
+	return socket(domain, type | SOCK_CLOEXEC, 0);
+}
+
+static void what_is_inherited_has_to_be_a_unix_socket(void **state)
+{
+	struct yard yard;
+
+	(void)state;
+	yard_up(&yard);
+	yard.params.has_fd = true;
+	yard.params.fd = 9999;
+	yard_refuses(&yard, -EBADF, "a: file descriptor 9999");
+	yard.params.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	yard_refuses(&yard, -ENOTSOCK, "give one that is an open Unix socket");
+	close(yard.params.fd);
+	yard.params.fd = socket_of(AF_INET, SOCK_STREAM);
+	yard_refuses(&yard, -EPROTOTYPE, "no Unix stream socket");
+	close(yard.params.fd);
+	yard.params.fd = socket_of(AF_UNIX, SOCK_DGRAM);
+	yard_refuses(&yard, -EPROTOTYPE, "no Unix stream socket");
+	close(yard.params.fd);
+	yard.params.fd = socket_of(AF_UNIX, SOCK_STREAM);
+	yard_refuses(&yard, -ENOTCONN, "neither listens nor is connected");
+	close(yard.params.fd);
 	yard_down(&yard);
 }
 
@@ -396,8 +564,12 @@ int main(void)
 		cmocka_unit_test(a_live_socket_is_not),
 		cmocka_unit_test(two_ports_cannot_share_a_path),
 		cmocka_unit_test(a_file_that_is_no_socket_stays),
+		cmocka_unit_test(too_few_descriptors_are_said_to_be),
 		cmocka_unit_test(paths_that_do_not_fit_are_refused),
-		cmocka_unit_test(the_longest_path_is_used_in_full),
+		cmocka_unit_test(the_longest_short_path_is_used_in_full),
+		cmocka_unit_test(a_long_path_is_as_good_as_a_short_one),
+		cmocka_unit_test(a_long_path_is_connected_to),
+		cmocka_unit_test(what_is_inherited_has_to_be_a_unix_socket),
 		cmocka_unit_test(other_mistakes_are_told),
 		cmocka_unit_test(a_file_that_took_our_place_stays),
 		cmocka_unit_test(a_client_port_connects_whenever_somebody_listens),

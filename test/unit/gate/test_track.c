@@ -63,7 +63,7 @@ static void logs_get_their_verdict(void **state)
 	expect(STARTED, msg_log(4096, UINT64_MAX), 1, GATE_REFUSE, "does not begin");
 	expect(STARTED, msg_log(4096, 0), 0, GATE_REFUSE, "missing file");
 	expect(STARTED, msg_log(4096, 0), 2, GATE_CLOSE, "surplus");
-	expect(STARTED, msg_empty(GATE_SET_LOG_FD), 1, GATE_PASS, NULL);
+	expect(STARTED, msg_empty(GATE_SET_LOG_FD), 1, GATE_ANSWER, NULL);
 }
 
 static void inflight_regions_get_their_verdict(void **state)

@@ -133,14 +133,19 @@ static void waits_for_workers(void **state)
 
 static void first_fault_stays(void **state)
 {
+	struct port_queue three = {.index = 3, .ring.fault = VRING_FAULT_LOOP};
+	struct port_queue five = {.index = 5, .ring.fault = VRING_FAULT_HEAD};
+	struct port_queue last = {.index = 255, .ring.fault = VRING_FAULT_HEAD};
 	struct rig r;
 
 	rig_start(&r);
-	port_fault_note(&r.impl.port, 3, VRING_FAULT_LOOP);
-	port_fault_note(&r.impl.port, 5, VRING_FAULT_HEAD);
+	assert_true(port_fault_note(&r.impl.port, &three));
+	assert_true(port_fault_note(&r.impl.port, &five));
+	assert_false(port_fault_note(&r.impl.port, &three)); // each is new once
 	assert_int_equal(atomic_load(&r.impl.port.fault), 3 << 16 | VRING_FAULT_LOOP);
 	atomic_store(&r.impl.port.fault, 0);
-	port_fault_note(&r.impl.port, 255, VRING_FAULT_HEAD);
+	assert_false(port_fault_note(&r.impl.port, &five));
+	assert_true(port_fault_note(&r.impl.port, &last));
 	assert_int_equal(atomic_load(&r.impl.port.fault), 255 << 16 | VRING_FAULT_HEAD);
 	rig_stop(&r);
 }

@@ -13,8 +13,11 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "driver.h"
@@ -262,6 +265,34 @@ static void full_counter(void **state)
 	stop(&d);
 }
 
+static void on_alarm(int sig)
+{
+}
+
+/* A driver that makes its full counter block again: a signal ends the write, and it was the last. */
+static void full_counter_that_blocks(void **state)
+{
+	bool packed = **(const bool **)state;
+	const struct itimerval soon = {.it_value.tv_usec = 2000, .it_interval.tv_usec = 2000};
+	struct sigaction action = {.sa_handler = on_alarm}, before;
+	struct drv d;
+
+	start(&d, packed, false, 32, packed ? 0x8000 : 0);
+	assert_int_equal(eventfd_write(d.vr->call_fd, UINT64_MAX - 1), 0);
+	assert_int_equal(fcntl(d.vr->call_fd, F_SETFL, 0), 0);
+	assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+	use(&d, 1);
+	assert_true(vring_call_wanted(d.vr));
+	assert_false(vring_call(d.vr));
+	assert_int_equal(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), 0);
+	assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+	assert_int_equal(d.vr->fault, VRING_FAULT_CALL);
+	assert_false(vring_has_avail(d.vr));
+	assert_int_equal(fcntl(d.vr->call_fd, F_SETFL, O_NONBLOCK), 0);
+	stop(&d);
+}
+
 /* While kicks are off the driver need not kick; once they are on it kicks for the next chain, or
  * the chain was seen when they were switched on. */
 static void kicks(void **state)
@@ -316,15 +347,11 @@ int main(void)
 {
 	static const bool formats[] = {false, true};
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(split_event),
-		cmocka_unit_test(split_event_near),
-		cmocka_unit_test(packed_event),
-		cmocka_unit_test(packed_event_largest),
-		cmocka_unit_test(packed_flags),
-		cmocka_unit_test(split_flags),
-		BOTH(one_write_a_burst),
-		BOTH(full_counter),
-		BOTH(kicks),
+		cmocka_unit_test(split_event),  cmocka_unit_test(split_event_near),
+		cmocka_unit_test(packed_event), cmocka_unit_test(packed_event_largest),
+		cmocka_unit_test(packed_flags), cmocka_unit_test(split_flags),
+		BOTH(one_write_a_burst),        BOTH(full_counter),
+		BOTH(full_counter_that_blocks), BOTH(kicks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

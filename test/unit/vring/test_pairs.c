@@ -61,7 +61,7 @@ static const struct row rows[] = {
 	{"header 10", ANY, .a = {DRV_DATA, 10}, .len = 58},
 	{"header 64", ANY, .a = {DRV_DATA, 64}, .len = 112},
 	{"header empty", ANY, .a_empty = true, .len = 48},
-	{"header 65547", ANY, .a = {DRV_DATA, 65547}, .len = 65595, .too_long = true},
+	{"header 65547", ANY, .a = {DRV_DATA, 65547}, .len = VRING_FRAME_MAX + 1, .too_long = true},
 	{"header unmapped", ANY, .a = {0x66660000, 12}, .fault = VRING_FAULT_ADDRESS},
 	{"header over the end", ANY, .a = {NEAR_END(11), 12}, .fault = VRING_FAULT_ADDRESS},
 	{"header at the end", ANY, .a = {NEAR_END(12), 12}, .len = 60},

@@ -54,6 +54,12 @@ void loop_watch_del(struct loop_watch *watch);
 int loop_timer_add(struct loop *loop, unsigned int interval_ms, loop_fn *fn, void *user,
 		   struct loop_timer **out);
 
+/**
+ * loop_timer_set() - Change the interval, counted from now; 0 = not until the next loop_timer_set().
+ * Takes no descriptor and no memory, so that a timer made in advance can be relied upon.
+ */
+void loop_timer_set(struct loop_timer *timer, unsigned int interval_ms);
+
 /** loop_timer_del() - NULL is fine. */
 void loop_timer_del(struct loop_timer *timer);
 

@@ -16,33 +16,93 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CONF_NAME_MAX   32   /* bytes of a port's name, NUL included */
-#define CONF_PATH_MAX   108  /* bytes of a socket path, NUL included: sockaddr_un.sun_path */
-#define CONF_DEV_MAX    64   /* bytes of a device name, NUL included: RTE_ETH_NAME_MAX_LEN */
-#define CONF_ARGS_MAX   256  /* bytes of a device's own arguments, NUL included */
-#define CONF_OWNER_MAX  33   /* bytes of a user or group name, NUL included */
-#define CONF_PORTS_MAX  1024 /* librte_vhost's own limits on sockets and devices */
-#define CONF_QUEUES_MAX 128  /* queue pairs: VHOST_MAX_QUEUE_PAIRS */
-#define CONF_QUEUES_DEF 8
-#define CONF_MTU_MIN    68
-#define CONF_MTU_MAX    65535
+#define CONF_NAME_MAX 32 /* bytes of a port's name, NUL included */
+#define CONF_PATH_MAX                                                                              \
+	108 /* bytes of the control socket's path, NUL included: sockaddr_un.sun_path */
+#define CONF_SOCKET_MAX    4096 /* the same of a port's socket: PATH_MAX */
+#define CONF_LEAF_MAX      85 /* bytes of its last part, where the whole is longer than the above */
+#define CONF_DEV_MAX       64 /* bytes of a device name, NUL included: RTE_ETH_NAME_MAX_LEN */
+#define CONF_ARGS_MAX      256  /* bytes of a device's own arguments, NUL included */
+#define CONF_OWNER_MAX     33   /* bytes of a user or group name, NUL included */
+#define CONF_PORTS_MAX     1024 /* librte_vhost's own limits on sockets and devices */
+#define CONF_QUEUES_MAX    128  /* queue pairs: VHOST_MAX_QUEUE_PAIRS */
+#define CONF_QUEUES_DEF    8
+#define CONF_MTU_MIN       68
+#define CONF_MTU_MAX       65535
+#define CONF_HANDSHAKE_DEF 5 /* seconds */
+#define CONF_HANDSHAKE_MAX 3600
 
 enum conf_port_kind { CONF_PORT_VHOST, CONF_PORT_ETHDEV };
 enum conf_unknown { CONF_UNKNOWN_FLOOD, CONF_UNKNOWN_DROP };
+/* Files that a front-end may share as memory: of tmpfs and hugetlbfs; of these, sealed ones; any. */
+enum conf_memory { CONF_MEMORY_SHARED, CONF_MEMORY_SEALED, CONF_MEMORY_ANY };
 enum conf_idle { CONF_IDLE_POLL, CONF_IDLE_SLEEP };
+
+/* What a system call that the switch never needs gets: refused, the process killed, noted by the
+ * kernel only, or nothing, because there is no filter. */
+enum conf_sandbox { CONF_SANDBOX_ON, CONF_SANDBOX_KILL, CONF_SANDBOX_LOG, CONF_SANDBOX_OFF };
+
+/** conf_sandbox_name() - "on", "kill", "log", "off". */
+const char *conf_sandbox_name(enum conf_sandbox sandbox);
 
 /* What is left to the other side of a port, or done by it: checksums, segmentation. */
 enum conf_offload { CONF_OFFLOAD_ON, CONF_OFFLOAD_OFF, CONF_OFFLOAD_CSUM };
 
+/** conf_memory_name() - "shared", "sealed", "any". */
+const char *conf_memory_name(enum conf_memory memory);
+
 /** conf_offload_name() - "on", "off", "csum". */
 const char *conf_offload_name(enum conf_offload offload);
+
+/* Is the source address of what a port sends checked? AUTO: where the table has entries for a vhost
+ * port. */
+enum conf_spoof { CONF_SPOOF_AUTO, CONF_SPOOF_ON, CONF_SPOOF_OFF };
+
+/** conf_spoof_name() - "auto", "on", "off". */
+const char *conf_spoof_name(enum conf_spoof spoof);
+
+/* Limits on what a port sends, a second. */
+enum conf_rate {
+	CONF_RATE_PACKETS, /* ingress-pps */
+	CONF_RATE_BITS,    /* ingress-bps */
+	CONF_RATE_BROADCAST,
+	CONF_RATE_MULTICAST,
+	CONF_RATE_UNKNOWN,
+	CONF_RATE_CNT
+};
+#define CONF_STORM_FIRST CONF_RATE_BROADCAST /* from here on the switch has defaults */
+
+#define CONF_RATE_OFF    0
+#define CONF_RATE_SWITCH UINT64_MAX /* as the switch has it */
+#define CONF_RATE_MAX    1000000000000ULL
+
+/** conf_rate_name() - The limit's key: "ingress-pps", ..., "storm-unknown". */
+const char *conf_rate_name(enum conf_rate rate);
+
+/** conf_rate_read() - "off", or a number that may end with k, M or G. Return: 0, or -EINVAL with
+ *  @err. */
+int conf_rate_read(const char *text, uint64_t *rate, struct err *err);
+
+/** conf_rate_text() - The shortest text that conf_rate_read() reads so. */
+#define CONF_RATE_LEN 24
+const char *conf_rate_text(uint64_t rate, char text[static CONF_RATE_LEN]);
+
+/* What a port may send; can be changed while it runs. */
+struct conf_rules {
+	enum conf_spoof spoof;
+	uint64_t rates[CONF_RATE_CNT]; /* CONF_RATE_OFF; CONF_RATE_SWITCH for those of storms */
+};
 
 /* A port, as asked for. */
 struct conf_port {
 	enum conf_port_kind kind;
-	char name[CONF_NAME_MAX];    /* unique; never empty once conf_check() passed */
-	char path[CONF_PATH_MAX];    /* vhost: the socket's path; unique */
-	char device[CONF_DEV_MAX];   /* ethdev: PCI address or vdev name; unique */
+	char name[CONF_NAME_MAX];   /* unique; never empty once conf_check() passed */
+	char path[CONF_SOCKET_MAX]; /* vhost: the socket's path, or "fd:N"; unique */
+	bool has_fd;                /* vhost: the socket was opened already ... */
+	int fd;                     /* ... and is this */
+	enum conf_memory memory;    /* vhost */
+	unsigned int handshake_s;   /* vhost: for which a front-end may say nothing; 0 = any time */
+	char device[CONF_DEV_MAX];  /* ethdev: PCI address or vdev name; unique */
 	char devargs[CONF_ARGS_MAX]; /* ethdev: the driver's own arguments, for a device that EAL
 				       * has not probed; may be empty */
 	bool client;                 /* vhost: we connect; else we listen */
@@ -58,6 +118,7 @@ struct conf_port {
 	bool gro;    /* ethdev: coalesce TCP that comes in from it */
 	bool config; /* vhost: answer for the device's configuration space (PROTOCOL_F_CONFIG), for
 		      * front-ends that have none of their own */
+	struct conf_rules rules;
 	bool has_mac;
 	struct mac_addr mac; /* the first of mac=, which is the guest's own */
 };
@@ -73,7 +134,12 @@ struct conf {
 	uint32_t mtu;              /* 0 = no limit of the switch's own; else 68 to 65535 */
 	uint32_t backpressure_us;  /* longest wait for a full receiver; 0 = none */
 	enum conf_idle idle;
-	char ctl_path[CONF_PATH_MAX]; /* control socket */
+	uint64_t storms[CONF_RATE_CNT]; /* defaults of the ports; from CONF_STORM_FIRST on */
+	enum conf_sandbox sandbox;
+	bool vhost_only;                  /* no device, ever: less is needed, and less is allowed */
+	char ctl_path[CONF_PATH_MAX];     /* control socket */
+	char ctl_readers[CONF_OWNER_MAX]; /* group that may ask there; empty = none */
+	uid_t file_owner;                 /* of the file that was read; -1 = none was */
 	struct conf_port *ports;
 	size_t n_ports;
 	struct conf_mac *macs;
@@ -94,9 +160,9 @@ void conf_fini(struct conf *conf);
 
 /**
  * conf_port_parse() - Read "PATH[,key=value...]" or "DEVICE[,key=value...]".
- * @kind: which keys are legal: vhost name,mac,mode,queues,owner,group,perms,offload,mtu,link,config;
- *        ethdev name,mac,queues,promisc,devargs,offload,mtu,link,gro (';' stands for ',' inside
- *        devargs).
+ * @kind: which keys are legal: vhost name,mac,mode,queues,owner,group,perms,offload,mtu,link,config,
+ *        fd,memory,handshake and those of conf_rules; ethdev name,mac,queues,promisc,devargs,
+ *        offload,mtu,link,gro (';' stands for ',' inside devargs) and those of conf_rules.
  * @port: filled with defaults first; checked by conf_port_check(), and named from its path or
  *        device when there is no name=.
  * @macs, @n_macs: the mac= keys, checked, allocated; the caller frees. May both be NULL: then mac=
@@ -106,6 +172,10 @@ void conf_fini(struct conf *conf);
  */
 int conf_port_parse(enum conf_port_kind kind, const char *text, struct conf_port *port,
 		    struct mac_addr **macs, size_t *n_macs, struct err *err);
+
+/** conf_rules_read() - One key of conf_rules and its value. Return: 0; -ENOENT: it is no such key;
+ *  -EINVAL with @err. */
+int conf_rules_read(const char *key, const char *value, struct conf_rules *rules, struct err *err);
 
 /** conf_link_read() - "up" or "down". Return: 0, or -EINVAL with @err. */
 int conf_link_read(const char *text, bool *down, struct err *err);
@@ -164,7 +234,8 @@ int conf_gid_lookup(const char *text, gid_t *gid, struct err *err);
 
 /**
  * conf_file_read() - Read the YAML file @path into @conf, which conf_init() prepared. Keys that the
- * file does not have keep their value.
+ * file does not have keep their value. A file that everybody may write is refused; who owns it is
+ * noted in @conf.
  * Return: 0; -errno with @err: file, line and column where the parser knows them, and the remedy.
  */
 int conf_file_read(const char *path, struct conf *conf, struct err *err);

@@ -13,6 +13,7 @@
 
 #include <base/err.h>
 #include <base/loop.h>
+#include <sys/types.h>
 #include <vsw/vsw.h>
 
 struct ctl;
@@ -27,6 +28,13 @@ struct ctl;
  */
 int ctl_create(struct loop *loop, struct vsw *vsw, const char *path, struct ctl **out,
 	       struct err *err);
+
+/**
+ * ctl_readers_set() - Let members of @group in too, who may ask and change nothing. The socket file gets
+ * mode 0666, as it is the server that judges; its directory has to let them pass.
+ * Call before loop_run(). Return: 0, or -errno with @err.
+ */
+int ctl_readers_set(struct ctl *ctl, gid_t group, struct err *err);
 
 /** ctl_destroy() - Close all clients and remove the socket file if it is still ours. NULL is fine. */
 void ctl_destroy(struct ctl *ctl);

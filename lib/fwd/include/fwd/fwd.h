@@ -27,6 +27,30 @@
 struct mac_table;
 struct fwd_worker;
 
+/* Which source addresses frames from a port may have. */
+enum fwd_spoof {
+	FWD_SPOOF_ANY,
+	FWD_SPOOF_FREE, /* a station's, and not one that is on another port */
+	FWD_SPOOF_OWN,  /* one that the table has on this port */
+};
+
+/* A token bucket's size and price. Its level is in struct port_meter. */
+struct fwd_limit {
+	double price;   /* TSC cycles that it takes to earn one; 0 = no limit */
+	uint64_t depth; /* TSC cycles in which an empty one fills */
+};
+
+/* What a port may send. */
+struct fwd_rules {
+	enum fwd_spoof spoof;
+	bool limited; /* limits[PORT_LIMIT_PACKETS] or _BITS */
+	bool storm;   /* one of the others */
+	struct fwd_limit limits[PORT_LIMIT_CNT];
+};
+
+/** fwd_limit_set() - A limit of @per_s (0 = none) that lets @burst pass at once at least. */
+void fwd_limit_set(struct fwd_limit *limit, uint64_t per_s, uint64_t burst, uint64_t tsc_hz);
+
 /* What all workers forward by. Immutable; control publishes a new one for every change. */
 struct fwd_map {
 	const struct mac_table *macs;
@@ -35,8 +59,17 @@ struct fwd_map {
 	uint64_t interval_tsc;
 	bool unknown_drop; /* unicast that is not in the table: drop instead of flood */
 	uint16_t n_ids;    /* port ids are below this */
-	struct port *ports[PORT_ID_MAX]; /* by id; NULL = none */
+	uint64_t serial;   /* counts the maps of a switch, from 1 */
+	uint64_t ruled[PORT_ID_MAX / 64]; /* a bit a port id: there are rules for it */
+	const struct fwd_rules *rules;    /* by id; set for those that are ruled */
+	struct port *ports[PORT_ID_MAX];  /* by id; NULL = none */
 };
+
+/** fwd_rules_of() - NULL = none. */
+static inline const struct fwd_rules *fwd_rules_of(const struct fwd_map *map, uint16_t id)
+{
+	return (map->ruled[id / 64] >> (id % 64) & 1) != 0 ? &map->rules[id] : NULL;
+}
 
 /* Which transmit queues of a port more than one worker delivers into. Part of a plan; a link of
  * another generation than the plan knew is locked throughout. */
@@ -49,6 +82,10 @@ struct fwd_sharing {
 struct fwd_source {
 	struct port *port;
 	uint16_t queue; /* receive queue of the port */
+	uint16_t rest;  /* turns that it is left out for: its last ones took as long as several */
+	/* the address its last frame came from, which was right by the map of that serial */
+	uint64_t known;
+	uint64_t known_serial;
 	/* held back: by which destination, and what it has to make available */
 	bool waiting;
 	uint16_t wait_port;
@@ -76,6 +113,22 @@ const char *fwd_stage_name(unsigned int stage);
 
 /** fwd_worker_work() - What @worker did so far. Any thread. */
 void fwd_worker_work(const struct fwd_worker *worker, struct fwd_work *out);
+
+enum fwd_doing {
+	FWD_SERVES, /* reads or writes that port's memory, or its device */
+	FWD_CALLS,  /* writes to a call eventfd of that port */
+	FWD_COPIES, /* from that port's memory to others': a page that does not come may be anybody's */
+};
+
+/** fwd_worker_at() - The port that @worker is busy with, or was last: its id, -1 = none. Any thread. */
+int fwd_worker_at(const struct fwd_worker *worker, enum fwd_doing *doing);
+
+/** fwd_worker_blocked() - How many of @worker's interrupts blocked, and ended only because a signal
+ *  came: nothing else makes such a write fail that way. Any thread. */
+uint32_t fwd_worker_blocked(const struct fwd_worker *worker);
+
+/** fwd_worker_nowhere() - What follows is done for no port. On the worker. */
+void fwd_worker_nowhere(struct fwd_worker *worker);
 
 /** fwd_worker_vectors() - The vectors its copies use: "avx2", ... */
 const char *fwd_worker_vectors(const struct fwd_worker *worker);

@@ -11,7 +11,7 @@
 #include <gate/proto.h>
 
 enum gate_verdict {
-	GATE_PASS,         /* hand to the library, workers may go on */
+	GATE_PASS,         /* hand to the library, workers may go on: it cannot fail */
 	GATE_PASS_QUIESCE, /* stop the workers first, read everything afresh afterwards */
 	GATE_ANSWER,       /* the gate answers itself: gate_answer() */
 	GATE_KEEP,         /* for the gate's user, not for the library: the log, inflight regions */
@@ -47,7 +47,9 @@ void gate_mask_reply(struct gate_device *dev, uint32_t request, struct gate_msg 
 
 /**
  * gate_mask_request() - Rewrite a message that passed before the library sees it: what the gate
- * serves by itself is taken out of features and protocol features. gate_apply() gets the original.
+ * serves by itself is taken out of features and protocol features, and a kick says that it has no fd:
+ * the port listens to it, and the library would only hold another copy. gate_apply() gets the
+ * original.
  */
 void gate_mask_request(struct gate_msg *msg);
 
@@ -71,3 +73,7 @@ const char *gate_request_name(uint32_t request);
  * acknowledgement besides, and cannot be refused but by closing? false for an unknown request.
  */
 bool gate_request_has_reply(uint32_t request);
+
+/** gate_request_cost() - Tokens that @request takes, legal or not: more where the library maps
+ *  memory or workers have to stop. See limit.h. */
+unsigned int gate_request_cost(uint32_t request);

@@ -78,10 +78,21 @@ struct gate_ops {
 			    const struct gate_inflight *in, int fd, struct err *err);
 };
 
+/* Which files may be guest memory, a log or an inflight region. */
+enum gate_memory {
+	GATE_MEMORY_SHARED, /* tmpfs (memfds are), and hugetlbfs for guest memory */
+	GATE_MEMORY_SEALED, /* of these, what is sealed against shrinking: no page can go */
+	GATE_MEMORY_ANY,    /* of any file system: a page may take as long as it likes, or fail */
+};
+
 struct gate_port_params {
 	const char *name;           /* for log lines; copied */
-	const char *path;           /* at most 107 bytes; copied */
+	const char *path;           /* at most 4,095 bytes, see socket.h; copied */
 	bool client;                /* connect instead of listen; retried every 200 ms */
+	bool has_fd;                /* neither: use a socket that was opened already ... */
+	int fd;                     /* ... which listens or is connected; taken over on success */
+	enum gate_memory memory;    /* files that are taken */
+	unsigned int silence_ms;    /* for which a new front-end may say nothing; 0 = no limit */
 	bool down;                  /* neither, until gate_port_set_link() */
 	uint16_t max_pairs;         /* queue pairs offered, 1 to 128 */
 	uint64_t features;          /* that may be offered: GATE_F_ */
@@ -95,17 +106,28 @@ struct gate_port_params {
 	void *user;
 };
 
+/* Who is at the other end of a socket, as the kernel told when it was connected. */
+struct gate_peer {
+	pid_t pid; /* 0 = not to be had, or in another PID namespace */
+	uid_t uid;
+	gid_t gid;
+};
+
 /* What `port show` tells about a session. */
 struct gate_port_info {
-	bool connected;    /* a front-end is there */
-	bool down;         /* and none is let in: gate_port_set_link() */
-	uint64_t features; /* negotiated */
+	bool connected;        /* a front-end is there */
+	struct gate_peer peer; /* it, if so */
+	bool down;             /* and none is let in: gate_port_set_link() */
+	uint64_t features;     /* negotiated */
 	uint64_t protocol_features;
 	uint64_t messages;    /* whole messages received since the port was added */
 	uint64_t refused;     /* of these, refused or closed for */
 	uint64_t connections; /* sessions begun */
 	uint64_t
 		turned_away; /* front-ends closed at once: one was there, or no leg was to be had */
+	uint64_t late;       /* sessions ended because something was not there in time */
+	uint64_t held; /* times that a session was not read from, or a front-end not let in, as the
+			      * port's tokens were used up */
 	char last_error[128]; /* why the last session ended badly; empty = it never did */
 };
 
@@ -120,6 +142,8 @@ void gate_destroy(struct gate *gate);
  * Server: a stale socket file (nobody accepts) is replaced; a live one, or a file that is no
  * socket, is refused, naming the path. The file has its owner and mode before anyone can connect.
  * Client: succeeds at once, connecting goes on in the background. Down: so does a port that is.
+ * Inherited socket: one that listens is served as a server's, and its file stays when it is closed;
+ * one that is connected is the port's only session, and has to come with the link up.
  * Return: 0; -EADDRINUSE, -EACCES, -ENOENT, ... with @err; nothing is left behind then.
  */
 int gate_port_add(struct gate *gate, const struct gate_port_params *params, struct gate_port **out,
@@ -133,9 +157,16 @@ void gate_port_del(struct gate_port *port);
  * gate_port_set_link() - Down: ends the session as gate_port_del() does, and stops to listen, with
  * the socket file removed if it is still ours, or to connect. Up: begins again, with the same care
  * as gate_port_add(). In the state already: nothing. On the session thread.
- * Return: 0; up: as gate_port_add(), with @err, and the port stays down.
+ * An inherited socket goes on listening while down, and who comes is turned away; an inherited
+ * connection is over for good.
+ * Return: 0; up: as gate_port_add(), or -ENOTCONN, with @err, and the port stays down.
  */
 int gate_port_set_link(struct gate_port *port, bool up, struct err *err);
+
+/** gate_port_end() - Close the front-end of @port, if there is one, for @reason (one phrase). It may
+ *  come back; @hold: not before the better part of a second. On the session thread, not from one of
+ *  the ops. */
+void gate_port_end(struct gate_port *port, const char *reason, bool hold);
 
 /** gate_port_info() - On the session thread. */
 void gate_port_info(const struct gate_port *port, struct gate_port_info *out);

@@ -143,6 +143,7 @@ struct gate_msg {
 /* What the messages so far made of one ring. Ring 2i is the guest's receive queue of pair i. */
 struct gate_ring {
 	uint32_t size;           /* SET_VRING_NUM; 0 = not set */
+	uint32_t held;           /* entries that the library has memory for, until it is stopped */
 	bool has_addr;           /* SET_VRING_ADDR */
 	bool has_base;           /* SET_VRING_BASE */
 	bool started;            /* between SET_VRING_KICK and GET_VRING_BASE */

@@ -45,13 +45,26 @@ enum port_kind { PORT_VHOST, PORT_ETHDEV };
 #define PORT_OL_ECN  (1u << 3) /* of such with CWR set */
 #define PORT_OL_ALL  (PORT_OL_CSUM | PORT_OL_TSO4 | PORT_OL_TSO6 | PORT_OL_ECN)
 
+/* How a transmit queue that has too few buffers is shared: fwd/share.h. */
+#define PORT_SHARE_TAKERS 256u
+struct port_share {
+	bool scarce;       /* it ran out of buffers, and has a reserve or few buffers since */
+	uint32_t reserve;  /* buffers that the one that took most has to leave */
+	uint32_t unmissed; /* bursts that left some, since somebody missed one */
+	uint32_t most;     /* the most in taken[] */
+	uint32_t given;    /* buffers since they faded */
+	uint16_t taken[PORT_SHARE_TAKERS]; /* buffers, by the sender's port id; larger ids share */
+};
+
 /* A vhost queue in use. */
 struct port_queue {
 	struct vring_queue ring;
-	rte_spinlock_t lock; /* transmit queues that several workers deliver into */
-	uint16_t index;      /* ring number in the vhost-user protocol */
-	bool discard;        /* receive: the guest disabled it; take its frames and drop them */
-	uint32_t restarts;   /* gate_ring.restarts when the link was made */
+	rte_spinlock_t lock;     /* transmit queues that several workers deliver into */
+	uint16_t index;          /* ring number in the vhost-user protocol */
+	bool discard;            /* receive: the guest disabled it; take its frames and drop them */
+	bool noted;              /* its fault was: port_fault_note() */
+	uint32_t restarts;       /* gate_ring.restarts when the link was made */
+	struct port_share share; /* transmit; as the ring */
 } __rte_cache_aligned;
 
 /* What workers may use of a port now. Immutable but for the rings and locks in it. */
@@ -84,6 +97,22 @@ struct port_wait {
 	_Atomic uint64_t spent; /* TSC cycles in it */
 } __rte_cache_aligned;
 
+/* Limits on what a port sends, each with a bucket of its own. */
+enum port_limit {
+	PORT_LIMIT_PACKETS, /* frames; a segment counts as those it stands for */
+	PORT_LIMIT_BITS,    /* of frames, without preamble and checksum */
+	PORT_LIMIT_BROADCAST,
+	PORT_LIMIT_MULTICAST,
+	PORT_LIMIT_UNKNOWN, /* unicast that is flooded */
+	PORT_LIMIT_CNT
+};
+
+/* How far each limit is used up: the TSC at which its bucket is full again. Shared by the workers that
+ * poll the port, relaxed, and added to in one step, so that together they let pass what one would. */
+struct port_meter {
+	_Atomic uint64_t full[PORT_LIMIT_CNT];
+} __rte_cache_aligned;
+
 #define PORT_ANNOUNCE (1ULL << 63)
 
 struct port {
@@ -96,10 +125,13 @@ struct port {
 	uint16_t id;
 	enum port_kind kind;
 	struct port_wait *wait; /* fwd's budget of waiting for this port */
+	struct port_meter *meter;
 	/* cold */
-	_Atomic uint32_t fault; /* enum vring_fault in the low 16 bits, ring in the high; a worker
-				 * sets it from 0, the owner clears it */
-	int node;               /* NUMA node of this object's memory */
+	_Atomic uint32_t fault;  /* enum vring_fault in the low 16 bits, ring in the high; or a
+				 * PORT_FAULT_ (port/fault.h). A worker sets it from 0, the owner
+				 * sets and clears it */
+	_Atomic uint64_t faults; /* that the owner saw; those of rings are in counters */
+	int node;                /* NUMA node of this object's memory */
 	char name[PORT_NAME_MAX];
 };
 
@@ -114,8 +146,9 @@ static inline struct port_link *port_link(struct port *port)
  *  shares the caller's CPU, spinning would cost a time slice. Control and session thread. */
 void port_synchronize(struct rte_rcu_qsbr *qsbr);
 
-/** port_fault_note() - Remember that @index was stopped for @fault. Worker; first one wins. */
-void port_fault_note(struct port *port, uint16_t index, uint32_t fault);
+/** port_fault_note() - @q, a faulted queue of @port: remember it as the port's fault if that has none.
+ *  Whoever uses the queue. Return: is it new? */
+bool port_fault_note(struct port *port, struct port_queue *q);
 
 /* What ports need of their surroundings. One for all ports; outlives them. */
 struct port_env {
@@ -143,10 +176,14 @@ struct port_vhost_params {
 	uid_t uid;       /* (uid_t)-1 = leave */
 	gid_t gid;
 	mode_t perms;
-	uint8_t offloads; /* PORT_OL_: that are offered, both ways */
-	uint32_t mtu;     /* 0 = no limit */
-	bool down;        /* let no front-end in until port_set_link() */
-	bool config;      /* answer for the configuration space */
+	bool has_fd;             /* use a socket that is open already; see gate.h ... */
+	int fd;                  /* ... taken over on success */
+	int memory;              /* enum gate_memory */
+	unsigned int silence_ms; /* for which a front-end may say nothing; 0 = any time */
+	uint8_t offloads;        /* PORT_OL_: that are offered, both ways */
+	uint32_t mtu;            /* 0 = no limit */
+	bool down;               /* let no front-end in until port_set_link() */
+	bool config;             /* answer for the configuration space */
 	bool has_mac;
 	uint8_t mac[6]; /* in it */
 };
@@ -210,6 +247,10 @@ struct port_info {
 	bool connected;
 	uint64_t features, protocol_features;
 	uint64_t connections, messages, refused;
+	uint64_t late, held; /* see struct gate_port_info */
+	pid_t peer_pid;      /* of who is connected */
+	uid_t peer_uid;
+	gid_t peer_gid;
 	char last_error[128];
 	uint64_t memory_bytes;
 	uint32_t memory_regions;

@@ -27,7 +27,9 @@ enum stats_rx_drop {
 	STATS_RX_QUEUE_DISABLED,  /* the guest sent it on a queue that it disabled */
 	STATS_RX_BAD_OFFLOAD,     /* its virtio-net header asks for what makes no sense, or was not
 			       * negotiated */
-	STATS_RX_SPOOFED,         /* announced under an address that is another port's */
+	STATS_RX_SPOOFED,         /* sent or announced under an address that is not the port's */
+	STATS_RX_LIMITED,         /* beyond the port's ingress limit */
+	STATS_RX_STORM,           /* to be flooded, beyond the port's limit for such */
 	STATS_RX_DROP_CNT
 };
 
@@ -65,6 +67,7 @@ struct stats_port {
 	uint64_t rx_injected;    /* frames that the switch sent in the port's name */
 	uint64_t waits;          /* times a sender was held because this port was full */
 	uint64_t interrupts;     /* call eventfds written */
+	uint64_t faults; /* times a queue was stopped, or the port's front-end was shut out */
 };
 
 /** stats_rx_drop_name() - "runt", "too-long", ...; NULL beyond the last. */

@@ -62,6 +62,7 @@ enum vring_fault {
 	VRING_FAULT_ADDRESS,       /* memory that the guest did not share */
 	VRING_FAULT_DIRECTION,     /* writable where readable is due, or the reverse */
 	VRING_FAULT_BUFFER,        /* a receive buffer shorter than the header */
+	VRING_FAULT_CALL,          /* its call eventfd blocked whoever wrote to it */
 	VRING_FAULT_CNT
 };
 
@@ -112,7 +113,8 @@ struct vring_chain {
 			     * memory, where it is read once, or in the ring's copy, if it was in
 			     * pieces; until the next peek. NULL: the chain is shorter than that */
 	uint8_t *addr;  /* first of its bytes (after the skipped header); not set if it has none */
-	uint32_t len;   /* bytes in its segments (after the skipped header) */
+	uint32_t len;   /* bytes in its segments (after the skipped header); vring_peek(): never
+			 * more than VRING_FRAME_MAX + 1 */
 	uint16_t id;    /* split: head descriptor; packed: buffer id */
 	uint16_t slots; /* ring slots it takes: split 1, packed its direct descriptors */
 	uint16_t n_segs;
@@ -219,10 +221,19 @@ static inline bool vring_faulted(const struct vring_queue *vr)
 }
 
 /**
- * vring_avail_at() - Has the driver made a chain available at @cur? A source that was held because
- * vring_take() found nothing there looks at nothing else.
+ * vring_avail_at() - Has the driver made a chain available at @cur, less than a lap ahead of the
+ * ring's own cursor? A source that was held because it needs what is there looks at nothing else.
  */
 bool vring_avail_at(const struct vring_queue *vr, const struct vring_cursor *cur);
+
+/** vring_avail_count() - Slots that the driver has made available from @cur on, at most @max. What a
+ *  driver that writes nonsense makes of it is at most @max, too. */
+uint32_t vring_avail_count(const struct vring_queue *vr, const struct vring_cursor *cur,
+			   uint32_t max);
+
+/** vring_cursor_ahead() - @n slots behind @cur, fewer than the ring has. */
+struct vring_cursor vring_cursor_ahead(const struct vring_queue *vr, const struct vring_cursor *cur,
+				       uint32_t n);
 
 /** vring_has_avail() - Is there a chain to take at the ring's own cursor? */
 bool vring_has_avail(const struct vring_queue *vr);
@@ -296,9 +307,13 @@ static inline void vring_fence(void)
  */
 bool vring_call_wanted(struct vring_queue *vr);
 
-/** vring_call() - Interrupt the driver: one eventfd write. Return: false when it gave no eventfd.
- *  */
-bool vring_call(const struct vring_queue *vr);
+/**
+ * vring_call() - Interrupt the driver: one eventfd write. The front-end shares the file description:
+ * it may fill the counter and make the eventfd block again at any time. A write that blocks is ended
+ * by a signal (the watchdog's, to a handler without SA_RESTART), and the ring is stopped then.
+ * Return: false when it gave no eventfd, or the ring was stopped.
+ */
+bool vring_call(struct vring_queue *vr);
 
 /** vring_stop() - Stop the ring for a fault that only the caller can see. */
 void vring_stop(struct vring_queue *vr, enum vring_fault fault);

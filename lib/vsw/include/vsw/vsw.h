@@ -27,6 +27,10 @@ struct vsw_params {
 	uint32_t mtu;             /* 0 = none */
 	uint32_t backpressure_us; /* 0 = off */
 	enum conf_idle idle;
+	uint64_t storms[CONF_RATE_CNT]; /* as in struct conf */
+	bool vhost_only;                /* vsw_port_add() refuses devices */
+	void (*worker_enter)(void); /* called by each worker's thread before its first loop, but not
+				      * on the main lcore; may be NULL */
 };
 
 /** vsw_create() - Start the session thread and the workers (all lcores but the main one).
@@ -41,6 +45,14 @@ void vsw_destroy(struct vsw *vsw);
 bool vsw_worker_on_main(const struct vsw *vsw);
 void vsw_worker_run(struct vsw *vsw);
 
+/** vsw_workers_tick() - Has every worker gone round its loop (or slept on purpose) within the last
+ *  second? What a service manager's watchdog is fed by. */
+bool vsw_workers_tick(const struct vsw *vsw);
+
+/** vsw_session_ticks() - Has the session thread answered within the last second (or two, as this is
+ *  looked at four times a second)? Fed as above. Control thread. */
+bool vsw_session_ticks(const struct vsw *vsw);
+
 /* --- ports --- */
 
 /** vsw_port_add() - Open and start a port. Return: 0; -EEXIST (name, path or device is taken),
@@ -54,10 +66,15 @@ int vsw_port_del(struct vsw *vsw, const char *name, struct err *err);
  *  Return: 0; -ENOENT, -ENOTSUP (the device cannot), ... with @err; then it is as it was. */
 int vsw_port_set_link(struct vsw *vsw, const char *name, bool up, struct err *err);
 
+/** vsw_port_set_rules() - What it may send from now on; its buckets go on from where they are.
+ *  Return: 0; -ENOENT, -ENOMEM with @err; then it is as it was. */
+int vsw_port_set_rules(struct vsw *vsw, const char *name, const struct conf_rules *rules,
+		       struct err *err);
+
 enum vsw_port_state {
 	VSW_PORT_DOWN, /* no guest, or no link */
 	VSW_PORT_UP,
-	VSW_PORT_FAULTED,  /* a queue was stopped; fault says why */
+	VSW_PORT_FAULTED,  /* a queue was stopped, or the last front-end shut out; fault says why */
 	VSW_PORT_DISABLED, /* its link was set down */
 };
 const char *vsw_port_state_name(enum vsw_port_state state);
@@ -80,8 +97,10 @@ struct vsw_port_info {
 	enum conf_port_kind kind;
 	enum vsw_port_state state;
 	struct conf_port conf;
-	char driver[32]; /* ethdev: driver name; vhost: "vhost-user" */
-	char fault[96];  /* empty = none */
+	bool spoof_checked;            /* what spoof-check=auto comes to */
+	uint64_t rates[CONF_RATE_CNT]; /* in force: the switch's where the port has none */
+	char driver[32];               /* ethdev: driver name; vhost: "vhost-user" */
+	char fault[128];               /* empty = none */
 	/* what was negotiated, or the device has, of "csum tso4 tso6 ecn"; empty = nothing */
 	char offloads_rx[VSW_OFFLOADS_LEN]; /* that frames from the port may leave to us */
 	char offloads_tx[VSW_OFFLOADS_LEN]; /* that frames for it may leave to it */
@@ -93,6 +112,11 @@ struct vsw_port_info {
 	uint64_t connections; /* sessions since the port was added */
 	uint64_t messages;
 	uint64_t refused;
+	uint64_t late;  /* sessions ended because something was not there in time */
+	uint64_t held;  /* times that a front-end was not read from, having sent too much */
+	pid_t peer_pid; /* of the front-end, if connected, as the kernel told; 0 = unknown */
+	uid_t peer_uid;
+	gid_t peer_gid;
 	char last_error[128];  /* why the last session ended badly */
 	uint64_t memory_bytes; /* guest memory that is mapped */
 	uint32_t memory_regions;
@@ -159,6 +183,8 @@ struct vsw_worker_info {
 	uint64_t packets;      /* frames received by it */
 	uint64_t sleeps;       /* times it slept */
 	uint64_t bursts;       /* bursts that those frames came in */
+	uint64_t stalls;       /* times it stood still for longer than it may */
+	uint64_t stalled_ms;   /* it stands still now, for so long; 0 = it does not */
 	const char *vectors;   /* that its copies use: "avx2", ...; static text */
 	bool stages_counted;   /* this build counts cycles by stage; else n_stages is 0 */
 	unsigned int n_stages; /* entries in stages[] */
@@ -193,6 +219,7 @@ struct vsw_info {
 	uint32_t mtu;
 	uint32_t backpressure_us;
 	enum conf_idle idle;
+	uint64_t storms[CONF_RATE_CNT];
 	unsigned int connections_max; /* front-ends the library's fd table holds at once */
 	unsigned int connections;     /* now */
 	uint32_t mbufs_total;         /* of all pools */

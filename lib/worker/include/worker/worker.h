@@ -20,7 +20,9 @@ struct workers;
 struct worker_plan;
 
 struct workers_params {
-	bool idle_sleep; /* sleep when there is nothing to do */
+	bool idle_sleep;       /* sleep when there is nothing to do */
+	unsigned int stall_ms; /* how long one may stand still before the watchdog acts */
+	void (*enter)(void); /* each worker's first call, but not on the main lcore; NULL = none */
 };
 
 struct worker_info {
@@ -30,6 +32,8 @@ struct worker_info {
 	uint64_t total_cycles;
 	uint64_t packets;
 	uint64_t sleeps;
+	uint64_t stalls;      /* times it stood still for longer than stall_ms */
+	uint64_t stalled_ms;  /* and for how long now; 0 = it moves */
 	const char *vectors;  /* that its copies use; static text */
 	struct fwd_work work; /* taken a moment before or after the rest */
 };
@@ -50,6 +54,10 @@ void workers_expect_main(struct workers *ws);
 /** workers_wake() - Whoever sleeps looks around. Any thread. */
 void workers_wake(struct workers *ws);
 void workers_run_main(struct workers *ws);
+
+/** workers_tick() - Has each of them gone round its loop, or slept on purpose, within the last second?
+ *  As the watchdog sees it: time in which it did not run either does not count. Any thread. */
+bool workers_tick(const struct workers *ws);
 
 unsigned int workers_count(const struct workers *ws);
 struct rte_rcu_qsbr *workers_qsbr(struct workers *ws);
