@@ -33,6 +33,19 @@ static struct {
 	struct vsw *vsw;   /* control thread only, but for start and stop */
 } tel = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+/*
+ * librte_telemetry has a thread for each client and takes their requests apart with strtok() (22.11):
+ * of two that came at the same moment one got the other's parameter, or none. This stands in place of
+ * the C library's function, for shared libraries as well.
+ */
+__attribute__((visibility("default"))) char *(strtok)(char *restrict text,
+						      const char *restrict delim)
+{
+	static _Thread_local char *rest;
+
+	return strtok_r(text, delim, &rest);
+}
+
 /* Shared by the asking thread and the control loop; whoever is done last frees it. */
 struct request {
 	pthread_mutex_t lock;

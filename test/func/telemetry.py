@@ -132,7 +132,7 @@ def many_at_once_get_their_own_answers(case):
     fds = switch.stable_fds()
 
     def talk(name, telemetry):
-        for _ in range(50):
+        for _ in range(300):
             equal(telemetry.ask(f"port,{name}")["name"], name, "name")
             equal(telemetry.ask("stats,nosuch"), None, "stats of no port")
 
