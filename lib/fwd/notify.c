@@ -6,24 +6,41 @@
 
 #include "burst.h"
 
+#include <port/fault.h>
+
 void fwd_fault_note(struct fwd_worker *w, struct port *port, struct port_queue *q)
 {
 	if (port_fault_note(port, q))
 		stats_inc(&fwd_counters(w, port)->faults, 1);
 }
 
-/* Kept out of interrupt(), which runs for every burst. */
+/* Kept out of interrupt(), which runs for every burst. An interrupt that blocked is proof: the front-end
+ * is shut out. It may have many rings, and until it is gone none of them gets another one to block in. */
 static __rte_noinline void interrupt_failed(struct fwd_worker *w, struct port *port,
 					    struct port_queue *q)
 {
-	if (q->ring.fault == VRING_FAULT_CALL)
+	if (q->ring.fault == VRING_FAULT_CALL) {
 		__atomic_store_n(&w->blocked, w->blocked + 1, __ATOMIC_RELAXED);
+		atomic_store_explicit(&port->calls_block, true, memory_order_relaxed);
+		port_fault_raise(port->id, port_fault_session(port->id), PORT_FAULT_STALL);
+	}
+	fwd_fault_note(w, port, q);
+}
+
+static __rte_noinline void interrupt_refuse(struct fwd_worker *w, struct port *port,
+					    struct port_queue *q)
+{
+	vring_stop(&q->ring, VRING_FAULT_CALL);
 	fwd_fault_note(w, port, q);
 }
 
 /* The only system call of the data path. It may block, see vring_call(): whose it is has to be known. */
 static void interrupt(struct fwd_worker *w, struct port *port, struct port_queue *q)
 {
+	if (unlikely(atomic_load_explicit(&port->calls_block, memory_order_relaxed))) {
+		interrupt_refuse(w, port, q);
+		return;
+	}
 	__atomic_store_n(&w->at, (port->id + 1u) | AT_CALLS, __ATOMIC_RELAXED);
 	if (vring_call(&q->ring))
 		stats_inc(&fwd_counters(w, port)->interrupts, 1);

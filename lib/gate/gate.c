@@ -496,9 +496,12 @@ int gate_port_set_link(struct gate_port *port, bool up, struct err *err)
 
 void gate_port_end(struct gate_port *port, const char *reason, bool hold)
 {
-	if (port->session == NULL)
-		return;
-	gate_port_session_over(port, false, reason);
+	if (port->session != NULL) {
+		gate_port_session_over(port, false, reason);
+	} else if (hold) {
+		port_set_error(port, reason);
+		gate_port_log(port, LOG_LEVEL_WARN, "kept out for a moment: %s", reason);
+	}
 	if (!hold || (!port->is_client && port->listen_watch == NULL)) // an inherited connection
 		return;
 	retry_arm(port->gate);

@@ -45,13 +45,6 @@ struct gate_port {
 struct loop *gate_port_loop(const struct gate_port *port);
 
 /**
- * gate_port_log() - One line about a port: "vm1: text". A few a second, the rest is counted: a
- * front-end can provoke them.
- */
-void gate_port_log(struct gate_port *port, enum log_level level, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-/**
  * gate_port_session_over() - The session of @port has come to its end: destroys it.
  * @is_clean: the front-end went away by itself.
  * @reason: one phrase.

@@ -25,6 +25,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define STALL_SESSIONS                                                                             \
+	2 /* counts by which a session may be over: its end, and the next one's begin */
+
 /* Written by the session thread, read by handlers on any other: @bytes says whether @start counts. */
 struct range {
 	_Atomic uintptr_t start;
@@ -73,14 +76,31 @@ uint32_t port_fault_session(uint16_t id)
 	return atomic_load_explicit(&slots[id].session, memory_order_relaxed);
 }
 
+static bool raised_stall(uint64_t raised)
+{
+	return (raised & 0xffff) == PORT_FAULT_STALL;
+}
+
+/* Is what was raised for @session the affair of whom @now is of? Whoever held a worker up may have
+ * left in the meantime, or left and come back: it is shut out all the same. */
+static bool raised_counts(uint64_t raised, uint32_t now)
+{
+	uint32_t since = now - (uint32_t)(raised >> 16);
+
+	return since == 0 || (raised_stall(raised) && since <= STALL_SESSIONS);
+}
+
 void port_fault_raise(uint16_t id, uint32_t session, enum port_fault why)
 {
 	int fd = atomic_load_explicit(&raised_fd, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&slots[id].raised, memory_order_relaxed);
 	const uint64_t one = 1;
 
-	// release: pairs with the session thread's exchange
-	atomic_store_explicit(&slots[id].raised, (uint64_t)session << 16 | (uint64_t)why,
-			      memory_order_release);
+	// a front-end that held a worker up is not let in at once for having done something else, too
+	if (!raised_stall(before) || !raised_counts(before, session))
+		// release: pairs with the session thread's exchange
+		atomic_store_explicit(&slots[id].raised, (uint64_t)session << 16 | (uint64_t)why,
+				      memory_order_release);
 	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
 		return; // full: it is awake
 }
@@ -98,14 +118,19 @@ void fault_name(uint16_t id, const char *name)
 
 void fault_attach(uint16_t id, fault_fn *fn, void *user)
 {
+	// what comes late for who had this id before is not for who has it now
+	atomic_fetch_add_explicit(&slots[id].session, STALL_SESSIONS + 1, memory_order_relaxed);
 	slots[id].fn = fn;
 	slots[id].user = user;
 }
 
 void fault_session_next(uint16_t id)
 {
+	uint64_t raised = atomic_load_explicit(&slots[id].raised, memory_order_relaxed);
+
 	atomic_fetch_add_explicit(&slots[id].session, 1, memory_order_relaxed);
-	atomic_store_explicit(&slots[id].raised, 0, memory_order_relaxed);
+	if (!raised_stall(raised))
+		atomic_store_explicit(&slots[id].raised, 0, memory_order_relaxed);
 }
 
 void fault_range_set(uint16_t id, unsigned int which, void *start, size_t bytes)
@@ -286,7 +311,7 @@ static void on_raised(void *user, uint32_t events)
 		if (atomic_load_explicit(&s->raised, memory_order_relaxed) == 0)
 			continue;
 		raised = atomic_exchange_explicit(&s->raised, 0, memory_order_acquire);
-		if (raised >> 16 == port_fault_session(id) && s->fn != NULL)
+		if (raised_counts(raised, port_fault_session(id)) && s->fn != NULL)
 			s->fn(s->user, (enum port_fault)(raised & 0xffff));
 	}
 }

@@ -20,8 +20,8 @@ void fault_name(uint16_t id, const char *name);
 /** fault_attach() - What is raised for port @id is told to @fn, on the session thread. NULL ends that. */
 void fault_attach(uint16_t id, fault_fn *fn, void *user);
 
-/** fault_session_next() - A session of port @id begins or ends: what was raised before is forgotten.
- *  Session thread. */
+/** fault_session_next() - A session of port @id begins or ends: what was raised before is forgotten,
+ *  but that it held a worker up. Session thread. */
 void fault_session_next(uint16_t id);
 
 /**

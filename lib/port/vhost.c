@@ -72,6 +72,7 @@ static int on_leg_open(void *user, struct err *err)
 	atomic_fetch_add_explicit(&env->n_legs, 1, memory_order_relaxed);
 	fault_session_next(vp->impl.port.id);
 	atomic_store_explicit(&vp->impl.port.fault, 0, memory_order_relaxed);
+	atomic_store_explicit(&vp->impl.port.calls_block, false, memory_order_relaxed);
 	return fd;
 }
 
@@ -154,11 +155,10 @@ static void memory_note(struct vhost_port *vp)
 	vp->memory_node = memory_node(mem);
 	if (vp->memory_node >= 0 && vp->impl.port.node >= 0 &&
 	    vp->memory_node != vp->impl.port.node && vp->memory_node != before)
-		log_msg(LOG_LEVEL_WARN, "port",
-			"%s: the guest's memory is on NUMA node %d, the switch's lcores on node "
-			"%d; "
-			"bind the guest there or choose other lcores with -l",
-			vp->impl.port.name, vp->memory_node, vp->impl.port.node);
+		gate_port_log(vp->gate, LOG_LEVEL_WARN,
+			      "the guest's memory is on NUMA node %d, the switch's lcores on node "
+			      "%d; bind the guest there or choose other lcores with -l",
+			      vp->memory_node, vp->impl.port.node);
 }
 
 static bool link_faulted(const struct port_link *link)

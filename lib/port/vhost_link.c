@@ -117,10 +117,11 @@ static void stale_tell(struct vhost_port *vp, uint16_t index, uint32_t restarts)
 	if (vp->rings[index].stale_told == restarts)
 		return;
 	vp->rings[index].stale_told = restarts;
-	log_msg(LOG_LEVEL_WARN, "port",
-		"%s: queue %u: its packed ring is further on than the front-end says, as after a "
-		"switch that was killed; nothing moves in it until the guest's driver is reset",
-		vp->impl.port.name, index);
+	gate_port_log(vp->gate, LOG_LEVEL_WARN,
+		      "queue %u: its packed ring is further on than the front-end says, as after a "
+		      "switch that was killed; nothing moves in it until the guest's driver is "
+		      "reset",
+		      index);
 }
 
 static int queue_add(struct vhost_port *vp, const struct gate_device *dev, uint16_t index,

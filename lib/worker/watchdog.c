@@ -6,7 +6,7 @@
  * shut out as soon as it moves (before that nobody could: closing a session waits for the workers).
  *
  * Blame needs proof, because a port loses its front-end by it. An interrupt that blocked is proof: a
- * signal makes that write fail and no other. Else one single wait, in which the worker neither ran nor
+ * signal makes that write fail and no other, and the worker raises it itself. Else one single wait, in which the worker neither ran nor
  * got a page, must have lasted for half of the time: one that has no CPU, or that pages, has many. And
  * while a worker copies it may be the sender or a receiver who keeps a page from it: then nobody is
  * blamed, or a guest could have whoever sends to it shut out.
@@ -151,13 +151,11 @@ static void break_out(struct watch *watch, const struct worker *w, int port)
 static void moved(struct watchdog *dog, struct watch *watch, struct worker *w, uint64_t tick)
 {
 	uint32_t blocked = fwd_worker_blocked(w->fwd);
-	bool proven = blocked != watch->blocked;
 
-	if (proven)
+	if (blocked != watch->blocked) // in whose interrupts the worker knows, and has raised it
 		tell(watch, w, 'S', watch->suspect, FWD_CALLS);
-	else if (watch->told)
-		proven = watch->longest_ns >= dog->ws->stall_ms * NS_MS / 2;
-	if (proven && watch->suspect >= 0)
+	else if (watch->told && watch->suspect >= 0 &&
+		 watch->longest_ns >= dog->ws->stall_ms * NS_MS / 2)
 		port_fault_raise((uint16_t)watch->suspect, watch->session, PORT_FAULT_STALL);
 	*watch = (struct watch){.tick = tick, .suspect = -1, .blocked = blocked};
 	__atomic_store_n(&w->still_ms, 0, __ATOMIC_RELAXED);

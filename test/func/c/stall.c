@@ -21,10 +21,12 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define NAMED_MS 1000 /* from the stall to the line that names it */
+#define MANY_MS  150  /* for which rings that block may hold a worker: one takes 25 to 50 */
 #define SHUT_MS  500  /* at least, that nobody is let in afterwards */
 
 /* A figure of the only worker. */
@@ -155,6 +157,73 @@ static void test_call_eventfd_that_blocks(void **state)
 	}
 }
 
+/* Control is done with the plan for who has just connected: it would wait for the worker. */
+static void settle(struct net *net)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		daemon_wait_state(&net->d, "d", "up", NULL);
+		usleep(20000);
+	}
+}
+
+/* A front-end may have many rings, and the same trick ready in each: together they hold a worker no
+ * longer than one does. The process is stopped while the frames are put there, so that they are all
+ * of one pass. */
+static void test_many_rings_block_once(void **state)
+{
+	const struct vfront_params many = {.features = VFRONT_F_SPLIT | GATE_F_MQ, .pairs = 8};
+	struct net *net = *state;
+	unsigned int lines = log_lines(&net->d, "stands still");
+	struct frame frame;
+
+	open_others(net);
+	net_open(net, 0, many);
+	net_stream(net, 0, 1, 20, 100);
+	net_fill(net, 1, 16);
+	settle(net);
+	frame_make(&frame, net_mac(1), net_mac(0), 100, 1);
+	assert_int_equal(kill(net->d.pid, SIGSTOP), 0);
+	for (unsigned int i = 0; i < 8; i++) {
+		struct vlane *tx = vfront_tx(net->f[0], i);
+
+		vq_intr_on(&tx->vq, 0);
+		block(tx->vq.call_fd);
+		assert_int_equal(vlane_send(tx, frame.b, frame.len, &vshape_single), 0);
+		(void)vq_kick(&tx->vq, true);
+	}
+	assert_int_equal(kill(net->d.pid, SIGCONT), 0);
+	wait_line(&net->d, "stands still", lines + 1);
+	assert_true(vfront_closed(net->f[0]->fd, daemon_ms(NET_MS)));
+	daemon_wait_state(&net->d, "a", "faulted", "held a worker up");
+	print_message("    held for %u ms\n", held_ms(&net->d));
+	assert_in_range(held_ms(&net->d), 0, daemon_ms(MANY_MS));
+	net_stream(net, 2, 3, 100, 300);
+	net_close(net, 0, false);
+	net_open(net, 0, many);
+	net_close(net, 1, true);
+	net_open(net, 1, (struct vfront_params){.features = VFRONT_F_SPLIT});
+	net_stream(net, 0, 1, 20, 100);
+}
+
+/* It gets a worker into such a call, and has left when that ends: it is kept out all the same. */
+static void test_who_leaves_meanwhile_is_kept_out(void **state)
+{
+	struct net *net = *state;
+	uint64_t faults;
+
+	open_others(net);
+	net_open(net, 0, (struct vfront_params){.features = VFRONT_F_SPLIT});
+	faults = daemon_count(&net->d, "a", "faults");
+	provoke(net, true);
+	net_close(net, 0, false); // without a word to the rings
+	daemon_wait_state(&net->d, "a", "faulted", "held a worker up");
+	assert_true(daemon_count(&net->d, "a", "faults") > faults);
+	net_open(net, 0, (struct vfront_params){.features = VFRONT_F_SPLIT});
+	net_close(net, 1, true);
+	net_open(net, 1, (struct vfront_params){.features = VFRONT_F_SPLIT});
+	net_stream(net, 0, 1, 20, 100);
+}
+
 /* Control and the others' sessions wait for a worker that is held: no longer than it is. */
 static void test_sessions_go_on_behind_a_held_worker(void **state)
 {
@@ -266,15 +335,6 @@ static pid_t worker_tid(const struct daemon *d)
 	return thread_tid(d, "worker");
 }
 
-/* Control is done with the plan for who has just connected: it would wait for the worker. */
-static void settle(struct net *net)
-{
-	for (unsigned int i = 0; i < 2; i++) {
-		daemon_wait_state(&net->d, "d", "up", NULL);
-		usleep(20000);
-	}
-}
-
 static void test_worker_that_is_stopped(void **state)
 {
 	struct net *net = *state;
@@ -297,6 +357,42 @@ static void test_worker_that_is_stopped(void **state)
 	net_stream(net, 0, 1, 20, 100);
 	assert_int_equal(worker_count(&net->d, "stalls"), stalls + 1);
 	daemon_wait_state(&net->d, "a", "up", NULL); // nobody was to blame
+	daemon_wait_state(&net->d, "b", "up", NULL);
+}
+
+/* A worker that runs, and goes nowhere: it is made to jump on the spot. Named, and nobody blamed. */
+static void test_worker_that_loops(void **state)
+{
+	struct net *net = *state;
+	uint64_t stalls = worker_count(&net->d, "stalls");
+	unsigned int lines = log_lines(&net->d, "it runs, or waits");
+	pid_t tid = worker_tid(&net->d);
+	struct user_regs_struct regs;
+	long code;
+
+	open_others(net);
+	net_open(net, 0, (struct vfront_params){.features = VFRONT_F_SPLIT});
+	net_stream(net, 0, 1, 20, 100);
+	settle(net);
+	assert_int_equal(ptrace(PTRACE_SEIZE, tid, NULL, NULL), 0);
+	assert_int_equal(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
+	assert_int_equal(waitpid(tid, NULL, __WALL), tid);
+	assert_int_equal(ptrace(PTRACE_GETREGS, tid, NULL, &regs), 0);
+	errno = 0;
+	code = ptrace(PTRACE_PEEKTEXT, tid, (void *)regs.rip, NULL);
+	assert_int_equal(errno, 0);
+	assert_int_equal(ptrace(PTRACE_POKETEXT, tid, (void *)regs.rip,
+				(void *)((code & ~0xffffL) | 0xfeebL)), // jmp to itself
+			 0);
+	assert_int_equal(ptrace(PTRACE_CONT, tid, NULL, NULL), 0);
+	assert_in_range(wait_line(&net->d, "it runs, or waits", lines + 1), 0, daemon_ms(NAMED_MS));
+	assert_int_equal(ptrace(PTRACE_INTERRUPT, tid, NULL, NULL), 0);
+	assert_int_equal(waitpid(tid, NULL, __WALL), tid);
+	assert_int_equal(ptrace(PTRACE_POKETEXT, tid, (void *)regs.rip, (void *)code), 0);
+	assert_int_equal(ptrace(PTRACE_DETACH, tid, NULL, NULL), 0);
+	net_stream(net, 0, 1, 20, 100);
+	assert_int_equal(worker_count(&net->d, "stalls"), stalls + 1);
+	daemon_wait_state(&net->d, "a", "up", NULL);
 	daemon_wait_state(&net->d, "b", "up", NULL);
 }
 
@@ -363,12 +459,16 @@ int main(int argc, char *argv[])
 {
 	const struct CMUnitTest polling[] = {
 		TEST(test_call_eventfd_that_blocks),
+		TEST(test_many_rings_block_once),
+		TEST(test_who_leaves_meanwhile_is_kept_out),
 		TEST(test_worker_that_is_stopped),
+		TEST(test_worker_that_loops),
 		TEST(test_session_thread_that_is_stopped),
 		TEST(test_process_that_is_stopped),
 	};
 	const struct CMUnitTest sleeping[] = {
 		TEST(test_call_eventfd_that_blocks),
+		TEST(test_many_rings_block_once),
 		TEST(test_sessions_go_on_behind_a_held_worker),
 		TEST(test_session_thread_does_not_block),
 	};

@@ -202,26 +202,70 @@ static void the_range_says_what_it_was(void **state)
 	assert_null(port_fault_text(PORT_FAULT_END));
 }
 
-/* What belonged to a session that has ended harms no other. */
+/* What belonged to a session that has ended harms no other; but whoever held a worker up, and has left
+ * or has come back, does not get away with that. */
 static void a_session_that_is_over_has_no_faults(void **state)
+{
+	static const struct {
+		enum port_fault why;
+		unsigned int before, after; /* sessions that began or ended */
+		unsigned int told;
+	} cases[] = {
+		{PORT_FAULT_MEMORY, 0, 0, 1}, {PORT_FAULT_MEMORY, 0, 1, 0},
+		{PORT_FAULT_MEMORY, 1, 0, 0}, {PORT_FAULT_LOG, 0, 1, 0},
+		{PORT_FAULT_STALL, 0, 0, 1},  {PORT_FAULT_STALL, 0, 1, 1},
+		{PORT_FAULT_STALL, 0, 2, 1},  {PORT_FAULT_STALL, 0, 3, 0},
+		{PORT_FAULT_STALL, 1, 0, 1},  {PORT_FAULT_STALL, 2, 0, 1},
+		{PORT_FAULT_STALL, 1, 1, 1},  {PORT_FAULT_STALL, 3, 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t session;
+		struct told t;
+
+		start(&t);
+		session = port_fault_session(7);
+		for (unsigned int k = 0; k < cases[i].before; k++)
+			fault_session_next(7);
+		port_fault_raise(7, session, cases[i].why);
+		for (unsigned int k = 0; k < cases[i].after; k++)
+			fault_session_next(7);
+		serve(&t);
+		if (t.n != cases[i].told)
+			fail_msg("case %zu: told %u times", i, (unsigned int)t.n);
+		stop(&t);
+	}
+}
+
+/* Nor by letting a page vanish after it. */
+static void a_stall_is_not_forgotten_for_another_fault(void **state)
 {
 	struct told t;
 
 	start(&t);
 	port_fault_raise(7, port_fault_session(7), PORT_FAULT_STALL);
-	fault_session_next(7);
-	serve(&t);
-	assert_int_equal(t.n, 0);
-	stop(&t);
-	start(&t);
-	port_fault_raise(7, port_fault_session(7) - 1, PORT_FAULT_STALL);
-	serve(&t);
-	assert_int_equal(t.n, 0);
-	stop(&t);
-	start(&t);
-	port_fault_raise(7, port_fault_session(7), PORT_FAULT_STALL);
+	port_fault_raise(7, port_fault_session(7), PORT_FAULT_MEMORY);
 	serve(&t);
 	assert_int_equal(t.n, 1);
+	assert_int_equal(t.why, PORT_FAULT_STALL);
+	stop(&t);
+}
+
+/* Who has the number of a port that is gone is not blamed for it. */
+static void another_port_of_the_same_number_has_no_faults(void **state)
+{
+	struct told t;
+	uint32_t session;
+
+	start(&t);
+	session = port_fault_session(7);
+	fault_session_next(7);
+	fault_attach(7, NULL, NULL);
+	fault_attach(7, on_told, &t);
+	fault_session_next(7);
+	port_fault_raise(7, session, PORT_FAULT_STALL);
+	serve(&t);
+	assert_int_equal(t.n, 0);
 	stop(&t);
 }
 
@@ -325,6 +369,8 @@ int main(void)
 		cmocka_unit_test(a_huge_page_is_not_cut),
 		cmocka_unit_test(the_range_says_what_it_was),
 		cmocka_unit_test(a_session_that_is_over_has_no_faults),
+		cmocka_unit_test(a_stall_is_not_forgotten_for_another_fault),
+		cmocka_unit_test(another_port_of_the_same_number_has_no_faults),
 		cmocka_unit_test(mappings_are_found),
 		cmocka_unit_test(a_handler_is_its_threads_own),
 		cmocka_unit_test(memory_that_only_the_library_knows),

@@ -22,6 +22,7 @@
  */
 
 #include <base/err.h>
+#include <base/log.h>
 #include <base/loop.h>
 #include <gate/proto.h>
 #include <stdbool.h>
@@ -164,9 +165,16 @@ void gate_port_del(struct gate_port *port);
 int gate_port_set_link(struct gate_port *port, bool up, struct err *err);
 
 /** gate_port_end() - Close the front-end of @port, if there is one, for @reason (one phrase). It may
- *  come back; @hold: not before the better part of a second. On the session thread, not from one of
- *  the ops. */
+ *  come back; @hold: not before the better part of a second, though it has left by itself. On the
+ *  session thread, not from one of the ops. */
 void gate_port_end(struct gate_port *port, const char *reason, bool hold);
+
+/**
+ * gate_port_log() - One line about a port: "vm1: text". A few a second, the rest is counted: a
+ * front-end can provoke them. On the session thread.
+ */
+void gate_port_log(struct gate_port *port, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /** gate_port_info() - On the session thread. */
 void gate_port_info(const struct gate_port *port, struct gate_port_info *out);

@@ -40,8 +40,8 @@ void port_faults_stop(void);
 /** port_fault_session() - Counts the sessions of port @id, begun and ended. Any thread. */
 uint32_t port_fault_session(uint16_t id);
 
-/** port_fault_raise() - Shut the front-end of port @id out, unless @session is over. Any thread,
- *  async-signal-safe. */
+/** port_fault_raise() - Shut the front-end of port @id out, unless @session is over; where it held a
+ *  worker up (PORT_FAULT_STALL), though it just ended. Any thread, async-signal-safe. */
 void port_fault_raise(uint16_t id, uint32_t session, enum port_fault why);
 
 /** port_fault_name() - The name of the port that has, or had, @id, cut to fit. Any thread that knows

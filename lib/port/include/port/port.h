@@ -127,11 +127,13 @@ struct port {
 	struct port_wait *wait; /* fwd's budget of waiting for this port */
 	struct port_meter *meter;
 	/* cold */
-	_Atomic uint32_t fault;  /* enum vring_fault in the low 16 bits, ring in the high; or a
+	_Atomic uint32_t fault;   /* enum vring_fault in the low 16 bits, ring in the high; or a
 				 * PORT_FAULT_ (port/fault.h). A worker sets it from 0, the owner
 				 * sets and clears it */
-	_Atomic uint64_t faults; /* that the owner saw; those of rings are in counters */
-	int node;                /* NUMA node of this object's memory */
+	_Atomic uint64_t faults;  /* that the owner saw; those of rings are in counters */
+	_Atomic bool calls_block; /* an interrupt of this session blocked a worker: no more of them.
+				   * A worker sets it, the owner clears it for the next session */
+	int node;                 /* NUMA node of this object's memory */
 	char name[PORT_NAME_MAX];
 };
 
