@@ -14,6 +14,12 @@
 #define BURST_FRAMES FWD_BURST
 #define BURST_BITS   (2 * 8 * VRING_FRAME_MAX)
 
+static const enum port_limit limits[CONF_RATE_CNT] = {
+	[CONF_RATE_PACKETS] = PORT_LIMIT_PACKETS,     [CONF_RATE_BITS] = PORT_LIMIT_BITS,
+	[CONF_RATE_BROADCAST] = PORT_LIMIT_BROADCAST, [CONF_RATE_MULTICAST] = PORT_LIMIT_MULTICAST,
+	[CONF_RATE_UNKNOWN] = PORT_LIMIT_UNKNOWN,
+};
+
 uint64_t rules_rate(const struct vsw *vsw, const struct conf_port *conf, enum conf_rate rate)
 {
 	uint64_t own = conf->rules.rates[rate];
@@ -35,14 +41,6 @@ static enum fwd_spoof spoof_of(const struct conf_port *conf, bool has_macs)
 bool rules_make(const struct vsw *vsw, const struct conf_port *conf, bool has_macs,
 		struct fwd_rules *out)
 {
-	static const enum port_limit limits[CONF_RATE_CNT] = {
-		[CONF_RATE_PACKETS] = PORT_LIMIT_PACKETS,
-		[CONF_RATE_BITS] = PORT_LIMIT_BITS,
-		[CONF_RATE_BROADCAST] = PORT_LIMIT_BROADCAST,
-		[CONF_RATE_MULTICAST] = PORT_LIMIT_MULTICAST,
-		[CONF_RATE_UNKNOWN] = PORT_LIMIT_UNKNOWN,
-	};
-
 	*out = (struct fwd_rules){.spoof = spoof_of(conf, has_macs)};
 	for (unsigned int i = 0; i < CONF_RATE_CNT; i++) {
 		uint64_t rate = rules_rate(vsw, conf, (enum conf_rate)i);
@@ -53,6 +51,17 @@ bool rules_make(const struct vsw *vsw, const struct conf_port *conf, bool has_ma
 		out->storm |= rate != 0 && i >= CONF_STORM_FIRST;
 	}
 	return out->spoof != FWD_SPOOF_ANY || out->limited || out->storm;
+}
+
+/* What was charged at the old rate is a time, and at a low one a long time. No worker goes by the old
+ * rules any more. */
+static void buckets_fill(struct port *port, const struct conf_rules *old,
+			 const struct conf_rules *rules)
+{
+	for (unsigned int i = 0; i < CONF_RATE_CNT; i++)
+		if (old->rates[i] != rules->rates[i])
+			atomic_store_explicit(&port->meter->full[limits[i]], 0,
+					      memory_order_relaxed);
 }
 
 int vsw_port_set_rules(struct vsw *vsw, const char *name, const struct conf_rules *rules,
@@ -71,6 +80,7 @@ int vsw_port_set_rules(struct vsw *vsw, const char *name, const struct conf_rule
 		slot->conf.rules = old;
 		return ret;
 	}
+	buckets_fill(slot->port, &old, rules);
 	log_msg(LOG_LEVEL_INFO, "vsw", "port %s: rules set", name);
 	return 0;
 }

@@ -94,6 +94,29 @@ static void test_limits_hold_to_their_rate(void **state)
 	}
 }
 
+/* What was sent at a low limit takes long to be paid; who gets a higher one does not wait for that. */
+static void test_a_raised_limit_holds_at_once(void **state)
+{
+	static const char *const keys[] = {"ingress-bps", "ingress-pps"};
+	struct net *net = *state;
+
+	net_open_all(net, 1, split);
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t passed;
+
+		set(net, keys[i],
+		    "100"); // a bucket of it is paid after hours, and after a third of a second
+		offer(net, net_mac(1), 1000, 50);
+		set(net, keys[i], "1G");
+		assert_int_equal(vfront_drain(net->f[0], 0, daemon_ms(NET_MS)), 0);
+		passed = daemon_count(&net->d, "a", "unicast");
+		offer(net, net_mac(1), 1000, 50);
+		assert_int_equal(vfront_drain(net->f[0], 0, daemon_ms(NET_MS)), 0);
+		assert_true(daemon_count(&net->d, "a", "unicast") - passed > 500);
+		set(net, keys[i], "off");
+	}
+}
+
 /* Frames from c to d, and what else d hears. Return: how many of them it received, in order. */
 static unsigned int talk(struct net *net, unsigned int n, unsigned int *others)
 {
@@ -152,6 +175,7 @@ int main(int argc, char *argv[])
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_limits_hold_to_their_rate),
+		TEST(test_a_raised_limit_holds_at_once),
 		TEST(test_a_storm_harms_no_other),
 	};
 
