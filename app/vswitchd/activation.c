@@ -33,9 +33,13 @@ static void bound_path(int fd, char path[static sizeof(((struct sockaddr_un *)NU
 	path[sizeof(sun.sun_path)] = '\0';
 }
 
-static struct conf_port *port_of(struct conf *conf, const char *path, const char *name)
+static struct conf_port *port_of(struct conf *conf, int fd, const char *path, const char *name)
 {
 	struct conf_port *by_name = NULL;
+
+	for (size_t i = 0; i < conf->n_ports; i++)
+		if (conf->ports[i].has_fd && conf->ports[i].fd == fd)
+			return &conf->ports[i]; // --fd asks for it by its number
 
 	for (size_t i = 0; i < conf->n_ports; i++) {
 		struct conf_port *port = &conf->ports[i];
@@ -57,7 +61,7 @@ static int socket_assign(struct conf *conf, int fd, const char *name, struct err
 
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	bound_path(fd, path);
-	port = port_of(conf, path, name);
+	port = port_of(conf, fd, path, name);
 	if (port == NULL) {
 		log_msg(LOG_LEVEL_WARN, "activation",
 			"socket '%.60s' at '%s' is no port's: closed; make its path or its "
@@ -66,6 +70,8 @@ static int socket_assign(struct conf *conf, int fd, const char *name, struct err
 		(void)close(fd);
 		return 0;
 	}
+	if (port->has_fd && port->fd == fd)
+		return 0;
 	if (port->has_fd)
 		return err_set(err, -EINVAL, "port %s has two open sockets, %d and %d; pass one",
 			       port->name, port->fd, fd);

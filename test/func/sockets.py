@@ -119,6 +119,25 @@ def a_service_manager_passes_sockets(case):
         os.close(fd)
 
 
+def a_passed_socket_may_be_asked_for_by_its_number(case):
+    sock = listener(case.path("vm1.sock"))
+    high = os.dup(sock.fileno())
+    saved = os.dup(3) if is_open(3) else None
+    try:
+        os.dup2(high, 3)
+        child, ctl = start(case, ["--fd=3,name=vm1"], (3,), {"LISTEN_FDS": 1})
+    finally:
+        if saved is None:
+            os.close(3)
+        else:
+            os.dup2(saved, 3)
+    equal(ctl.call("port.show", name="vm1")["mode"], "inherited", "mode")
+    check("activation" not in child.tail(), child.tail())
+    served(FrontEnd(case.path("vm1.sock")))
+    sock.close()
+    os.close(high)
+
+
 def is_open(fd):
     return os.path.exists(f"/proc/self/fd/{fd}")
 
@@ -165,6 +184,7 @@ def a_descriptor_over_the_control_socket_makes_no_sense(case):
 if __name__ == "__main__":
     main(a_path_may_be_as_long_as_the_system_allows,
          an_inherited_socket_listens_or_is_connected, what_is_no_socket_is_refused,
-         a_service_manager_passes_sockets, a_port_shows_who_is_connected,
+         a_service_manager_passes_sockets,
+         a_passed_socket_may_be_asked_for_by_its_number, a_port_shows_who_is_connected,
          who_says_nothing_is_let_go_and_others_do_not_wait,
          a_descriptor_over_the_control_socket_makes_no_sense)
