@@ -22,16 +22,25 @@
 #include <unistd.h>
 
 #include "notify.h"
+#include "reload.h"
 #include "sandbox.h"
 
 #define CLOSER_STOP_MS 300 /* of the two seconds that a stop may take */
 
 static void on_signal(void *user, uint32_t events)
 {
-	loop_stop(user);
+	struct control *control = user;
+	struct signalfd_siginfo info;
+
+	while (read(control->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			reload_run(control->vsw, control->options, control->argc, control->argv);
+		else
+			loop_stop(control->loop);
+	}
 }
 
-static int signals_open(struct loop *loop, int *fd, struct err *err)
+static int signals_open(struct control *control, struct err *err)
 {
 	struct loop_watch *watch;
 	sigset_t set;
@@ -40,8 +49,11 @@ static int signals_open(struct loop *loop, int *fd, struct err *err)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	*fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	ret = *fd < 0 ? -errno : loop_watch_add(loop, *fd, EPOLLIN, on_signal, loop, &watch);
+	sigaddset(&set, SIGHUP);
+	control->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	ret = control->signals < 0 ? -errno
+				   : loop_watch_add(control->loop, control->signals, EPOLLIN,
+						    on_signal, control, &watch);
 	return ret == 0 ? 0 : err_set(err, ret, "no signalfd: %s", strerror(-ret));
 }
 
@@ -112,8 +124,9 @@ void control_run(struct control *control)
 	struct err *err = &control->err;
 	struct loop *loop = NULL;
 	struct ctl *ctl = NULL;
-	int signals = -1, ret;
+	int ret;
 
+	control->signals = -1;
 	ret = log_start(stderr_is_journal()); // here, as the writer is to run where control runs
 	if (ret != 0)
 		log_msg(LOG_LEVEL_WARN, "control", "no log writer: %s", strerror(-ret));
@@ -124,10 +137,11 @@ void control_run(struct control *control)
 			"ports up",
 			strerror(-ret));
 	ret = loop_create(&loop);
+	control->loop = loop;
 	if (ret != 0)
 		(void)err_set(err, ret, "no event loop: %s", strerror(-ret));
 	else
-		ret = signals_open(loop, &signals, err);
+		ret = signals_open(control, err);
 	memcpy(params.storms, conf->storms, sizeof(params.storms));
 	params.loop = loop;
 	if (ret == 0)
@@ -157,6 +171,6 @@ void control_run(struct control *control)
 	notify_destroy(notify);
 	loop_destroy(loop);
 	(void)closer_stop(CLOSER_STOP_MS);
-	if (signals >= 0)
-		close(signals);
+	if (control->signals >= 0)
+		close(control->signals);
 }

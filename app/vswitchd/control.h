@@ -12,7 +12,11 @@
 #include <vsw/vsw.h>
 
 struct control {
-	const struct options *options;
+	struct options *options; /* the control thread's while that runs */
+	int argc;                /* what they were read from */
+	char *const *argv;
+	struct loop *loop;
+	int signals;     /* signalfd */
 	struct vsw *vsw; /* set before `built` is posted, when there is one */
 	bool needs_main; /* the main thread has to call vsw_worker_run() */
 	sem_t built;     /* posted once: the switch is there, or the start failed */
@@ -21,5 +25,5 @@ struct control {
 	struct err err;  /* why, one line */
 };
 
-/** control_run() - The thread's body. SIGTERM and SIGINT are blocked in all threads. */
+/** control_run() - The thread's body. SIGTERM, SIGINT and SIGHUP are blocked in all threads. */
 void control_run(struct control *control);

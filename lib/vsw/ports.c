@@ -167,6 +167,11 @@ int vsw_port_add(struct vsw *vsw, const struct conf_port *conf, struct err *err)
 	return 0;
 }
 
+bool vsw_port_exists(struct vsw *vsw, const char *name)
+{
+	return slot_find(vsw, name) != NULL;
+}
+
 int vsw_port_del(struct vsw *vsw, const char *name, struct err *err)
 {
 	struct vsw_slot *slot = slot_find(vsw, name);

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ENTRY_GONE UINT64_MAX /* no address has more than 48 bits */
+
 static uint64_t order_of(const struct mac_addr *mac)
 {
 	return __builtin_bswap64(mac_addr_key(mac->b)) >> 16;
@@ -96,31 +98,66 @@ static int entries_put(struct vsw *vsw, struct vsw_entry *entries, size_t n, str
 	return 0;
 }
 
-int vsw_mac_add_bulk(struct vsw *vsw, const struct conf_mac *macs, size_t n, struct err *err)
+/* A copy of the entries, with room for @more, without those of @gone that stand as it says. */
+static struct vsw_entry *entries_without(struct vsw *vsw, const struct conf_mac *gone,
+					 size_t n_gone, size_t more, size_t *n)
+{
+	struct vsw_entry *out = calloc(vsw->n_entries + more + 1, sizeof(*out));
+
+	*n = 0;
+	if (out == NULL)
+		return NULL;
+	if (vsw->n_entries > 0)
+		memcpy(out, vsw->entries, vsw->n_entries * sizeof(*out));
+	for (size_t i = 0; i < n_gone; i++) {
+		const struct vsw_slot *slot = slot_find(vsw, gone[i].port);
+		const struct vsw_entry *old = entry_find(vsw, &gone[i].mac);
+
+		if (slot != NULL && old != NULL && old->port == slot->port->id)
+			out[old - vsw->entries].order = ENTRY_GONE;
+	}
+	for (size_t i = 0; i < vsw->n_entries; i++)
+		if (out[i].order != ENTRY_GONE)
+			out[(*n)++] = out[i];
+	return out;
+}
+
+/* Is @mac among the @n sorted @entries, on another port than @port? */
+static int entry_check(const struct vsw *vsw, const struct vsw_entry *entries, size_t n,
+		       const struct conf_mac *mac, const struct vsw_slot *slot, struct err *err)
+{
+	struct vsw_entry key = {.order = order_of(&mac->mac)};
+	const struct vsw_entry *old = n == 0 ? NULL
+					     : bsearch(&key, entries, n, sizeof(key),
+						       entry_compare);
+	int ret = conf_mac_check(&mac->mac, err);
+
+	if (ret == 0 && slot == NULL)
+		ret = err_set(err, -ENOENT, "port %s: there is none of that name; see port list",
+			      mac->port);
+	else if (ret == 0 && old != NULL && old->port != slot->port->id)
+		ret = mac_conflict(vsw, &mac->mac, old->port, err);
+	return ret;
+}
+
+int vsw_mac_change(struct vsw *vsw, const struct conf_mac *gone, size_t n_gone,
+		   const struct conf_mac *macs, size_t n, struct err *err)
 {
 	struct vsw_entry *entries;
-	size_t total = vsw->n_entries;
+	size_t kept, total;
 	int ret = 0;
 
-	if (n == 0)
+	if (n_gone + n == 0)
 		return 0;
-	entries = calloc(vsw->n_entries + n, sizeof(*entries));
+	entries = entries_without(vsw, gone, n_gone, n, &kept);
 	if (entries == NULL)
 		return err_set(err, -ENOMEM, "no memory for %zu table entries", n);
-	if (vsw->n_entries > 0)
-		memcpy(entries, vsw->entries, vsw->n_entries * sizeof(*entries));
+	total = kept;
 	for (size_t i = 0; i < n && ret == 0; i++) {
 		const struct vsw_slot *slot = slot_find(vsw, macs[i].port);
-		const struct vsw_entry *old = entry_find(vsw, &macs[i].mac);
 
-		ret = conf_mac_check(&macs[i].mac, err);
-		if (ret == 0 && slot == NULL)
-			ret = err_set(err, -ENOENT,
-				      "port %s: there is none of that name; see port list",
-				      macs[i].port);
-		else if (ret == 0 && old != NULL && old->port != slot->port->id)
-			ret = mac_conflict(vsw, &macs[i].mac, old->port, err);
-		else if (ret == 0)
+		ret = entry_check(vsw, entries, kept, &macs[i], slot, err);
+		if (ret == 0)
 			entries[total++] = (struct vsw_entry){.order = order_of(&macs[i].mac),
 							      .port = slot->port->id};
 	}
@@ -134,6 +171,11 @@ int vsw_mac_add_bulk(struct vsw *vsw, const struct conf_mac *macs, size_t n, str
 		return ret;
 	}
 	return entries_put(vsw, entries, total, err);
+}
+
+int vsw_mac_add_bulk(struct vsw *vsw, const struct conf_mac *macs, size_t n, struct err *err)
+{
+	return vsw_mac_change(vsw, NULL, 0, macs, n, err);
 }
 
 static int mac_missing(const struct mac_addr *mac, struct err *err)

@@ -67,6 +67,10 @@ LINES = (
      lambda f: f"{f['cycles']}, with a front-end in {f['connected']}; {f['ms']} ms each;"
                f" descriptors, mbufs, huge pages as before, {f['memory']}; bystander lost"
                f" {f['bystander_lost']} of {f['bystander_frames']}"),
+    ("configuration read again under load (SIGHUP)", "1,000, no loss on ports that stay the same",
+     "file-read-again",
+     lambda f: f"{f['times']}; {f['ms']} ms each; {f['memory']}; bystander lost"
+               f" {f['bystander_lost']} of {f['bystander_frames']}"),
     ("wall: huge pages, mbufs", "clean error, full recovery", "wall-mbufs",
      lambda f: f"after {f['ports']} ports: “{f['error']}”; {f['recovery']}"),
     ("wall: file descriptors", "the same", "wall-fds",
@@ -110,7 +114,7 @@ PARTS = {
     "kills": ("front-ends-killed", "switch-killed-split", "switch-killed-in-order",
               "switch-killed-packed-inflight", "upgraded", "switch-stopped", "ended-under-load"),
     "fairness": ("receiver-dead", "flood-and-small", "storm"),
-    "ports": ("ports-come-and-go", "sockets-in-the-way"),
+    "ports": ("ports-come-and-go", "file-read-again", "sockets-in-the-way"),
     "walls": ("wall-mbufs", "wall-fds", "wall-disk", "wall-log-pipe", "wall-table", "wall-ports",
               "wall-memlock"),
     "world": ("link-flaps-tap", "cpu-stolen", "memory-kinds"),

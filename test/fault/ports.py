@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright (c) 2026 The vswitchd authors
-"""Ports that come and go under load, and sockets that are in the way. (R15, R06)"""
+"""Ports that come and go under load, by the control socket and by a file that is read again, and
+sockets that are in the way. (R15, R05, R06)"""
 
 import os
 import pathlib
+import signal
 import socket
 import struct
 import time
@@ -99,6 +101,42 @@ def come_and_go_under_load(case):
            fds="as before", mbufs="as before", huge_pages="as before")
 
 
+def a_file_is_read_again_under_load(case):
+    """R05. Ports and entries of the file come, change and go; who is not in question loses nothing."""
+    times = count(30, 1000)
+    path = pathlib.Path(case.path("vswitchd.yaml"))
+    lines = [["ports: []"],
+             ["ports:", f"  - vhost: {case.path('c.sock')}", f"    mac: ['{mac(0, 8)}']"],
+             ["ports:", f"  - vhost: {case.path('c.sock')}", "    ingress-pps: 1000", "mac-table:",
+              f"  - {{mac: '{mac(1, 8)}', port: a}}"],
+             ["ports:", f"  - vhost: {case.path('c.sock')}", "    queues: 2"],
+             ["nonsense"]]
+    path.write_text("ports: []\n")
+    switch = start_switch(case, [*pair(case), *PATIENCE, "--config", str(path)], eal=memory(),
+                          stable=False)
+    watch = bystanders(case, switch, pair_paths(case))
+    took, before = [], None
+    for number in range(times):
+        path.write_text("\n".join(lines[number % len(lines)]) + "\n")
+        heard = len(switch.err)
+        began = time.monotonic()
+        switch.proc.send_signal(signal.SIGHUP)
+        wait_for(lambda start=heard: "read again" in switch.err[start:]
+                 or "nothing was changed" in switch.err[start:], 5, f"reading number {number}")
+        took.append((time.monotonic() - began) * 1000)
+        if number == 10:
+            before = Footprint(switch)
+    path.write_text("ports: []\n")  # as at the tenth
+    switch.proc.send_signal(signal.SIGHUP)
+    wait_for(lambda: switch.ctl("port.list")["ports"][2:] == [], 5, "two ports")
+    text = before.check(switch, f"after {times} readings")
+    answer = watch.settle()
+    nothing_lost(answer)
+    watch.quit()
+    record("file-read-again", times=times, ms=spread(took, 1), bystander_frames=frames(answer),
+           bystander_lost=0, memory=text)
+
+
 def disconnected(sock, number):
     sock.settimeout(2)
     try:
@@ -171,4 +209,4 @@ def a_directory_that_is_read_only(case):
 
 
 if __name__ == "__main__":
-    main(come_and_go_under_load, sockets_in_the_way, a_directory_that_is_read_only)
+    main(come_and_go_under_load, a_file_is_read_again_under_load, sockets_in_the_way, a_directory_that_is_read_only)

@@ -41,6 +41,13 @@ def threads(pid):
     return found
 
 
+def nothing_shared_goes_into_a_core_dump(case):
+    """core(5): bits 1 and 3, shared memory, are not set; the rest is as it was."""
+    switch = start_switch(case, ["--vhost", case.path("a.sock")])
+    kinds = int(pathlib.Path(f"/proc/{switch.pid}/coredump_filter").read_text(), 16)
+    equal(kinds & 0x3b, 0x31, "kinds of mappings")
+
+
 def every_thread_is_filtered_and_workers_twice(case):
     if not FILTERED:
         raise Skip("this build's own calls are on no list")
@@ -497,7 +504,8 @@ def a_start_with_too_few_files_is_one_line(case):
 
 
 if __name__ == "__main__":
-    main(every_thread_is_filtered_and_workers_twice, vhost_only_has_no_devices,
+    main(nothing_shared_goes_into_a_core_dump, every_thread_is_filtered_and_workers_twice,
+         vhost_only_has_no_devices,
          a_log_that_nobody_reads_holds_nobody, a_stdout_that_is_full_holds_nobody,
          a_full_disk_holds_nobody, a_service_manager_hears_how_it_goes, the_unit_is_sound,
          the_unit_lets_through_what_the_sandbox_does,

@@ -214,6 +214,26 @@ int conf_mac_check(const struct mac_addr *mac, struct err *err);
  */
 int conf_check(struct conf *conf, struct err *err);
 
+/* What two readings of a port of one name differ in, as bits. */
+#define CONF_DIFF_RULES 1u /* conf_rules: can be changed while the port is there */
+#define CONF_DIFF_LINK  2u /* link=, too */
+#define CONF_DIFF_REST  4u /* takes another port */
+
+/** conf_port_diff() - Return: CONF_DIFF_ bits; 0 = the same. Addresses are the table's affair, but
+ *  for the one that config=on tells the guest. */
+unsigned int conf_port_diff(const struct conf_port *a, const struct conf_port *b);
+
+/** conf_setting_diff() - The first setting of the whole switch that two readings differ in, by its
+ *  key; NULL = none. */
+const char *conf_setting_diff(const struct conf *a, const struct conf *b);
+
+/**
+ * conf_mac_subtract() - Sorts both lists, and takes those out of @from that are in @what, too.
+ * Return: how many are left in @from.
+ */
+size_t conf_mac_subtract(struct conf_mac *from, size_t n_from, struct conf_mac *what,
+			 size_t n_what);
+
 /**
  * conf_ctl_default() - Where the control socket is when nobody says: /run/vswitchd/ctl.sock for
  * root, else $XDG_RUNTIME_DIR/vswitchd/ctl.sock, or without that /tmp/vswitchd-UID/ctl.sock.

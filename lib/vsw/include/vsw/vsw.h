@@ -66,7 +66,7 @@ int vsw_port_del(struct vsw *vsw, const char *name, struct err *err);
  *  Return: 0; -ENOENT, -ENOTSUP (the device cannot), ... with @err; then it is as it was. */
 int vsw_port_set_link(struct vsw *vsw, const char *name, bool up, struct err *err);
 
-/** vsw_port_set_rules() - What it may send from now on; its buckets go on from where they are.
+/** vsw_port_set_rules() - What it may send from now on; a limit that changes begins with a full bucket.
  *  Return: 0; -ENOENT, -ENOMEM with @err; then it is as it was. */
 int vsw_port_set_rules(struct vsw *vsw, const char *name, const struct conf_rules *rules,
 		       struct err *err);
@@ -130,6 +130,9 @@ struct vsw_port_info {
 	struct vsw_queue_info queues[2 * CONF_QUEUES_MAX];
 };
 
+/** vsw_port_exists() - Is there a port @name? */
+bool vsw_port_exists(struct vsw *vsw, const char *name);
+
 /** vsw_port_count() - Ports there are. */
 size_t vsw_port_count(const struct vsw *vsw);
 
@@ -156,6 +159,11 @@ struct vsw_mac {
 /** vsw_mac_add_bulk() - Add all or none. Return: 0; -EEXIST (it stands on another port; the same
  *  port is fine), -ENOENT (port), -EINVAL (group address), -ENOSPC with @err. */
 int vsw_mac_add_bulk(struct vsw *vsw, const struct conf_mac *macs, size_t n, struct err *err);
+
+/** vsw_mac_change() - Delete those of @gone that stand on the ports it says, then add @macs as
+ *  vsw_mac_add_bulk() does: all or nothing. Return: as that. */
+int vsw_mac_change(struct vsw *vsw, const struct conf_mac *gone, size_t n_gone,
+		   const struct conf_mac *macs, size_t n, struct err *err);
 
 /** vsw_mac_del() - Return: 0; -ENOENT with @err. */
 int vsw_mac_del(struct vsw *vsw, const struct mac_addr *mac, struct err *err);
