@@ -288,7 +288,7 @@ static void tell(void)
 
 	printf("%" PRIu64 " sessions, %.0f/s, %" PRIu64 " ended by the switch; %" PRIu64
 	       " messages, %" PRIu64 " answers, %" PRIu64 " refusals; honest pair: %" PRIu64
-	       " frames, 0 lost, %" PRIu64 " without a buffer\n",
+	       " frames, 0 lost, %" PRIu64 " perhaps for want of a buffer\n",
 	       sum.sessions, (double)sum.sessions * 1e6 / (double)(now - began_us), sum.closed,
 	       sum.messages, sum.answers, sum.errors, honest_got(&honest), honest.excused);
 	fflush(stdout);
