@@ -29,6 +29,18 @@ static void failed(struct reload *r, const struct err *err)
 	log_msg(LOG_LEVEL_ERR, "reload", "%s", err->text);
 }
 
+/* A socket that was passed at the start: once its port is gone, its number is somebody else's. */
+static void passed(struct reload *r, const struct conf_port *port)
+{
+	struct err err;
+
+	(void)err_set(&err, -EBUSY,
+		      "port %s: its socket was passed at the start; a change of it, and to have it "
+		      "back, takes a restart",
+		      port->name);
+	failed(r, &err);
+}
+
 /* Sockets that a service manager passed at the start are in no file. */
 static void sockets_keep(const struct conf *old, struct conf *next)
 {
@@ -49,11 +61,16 @@ static void ports_remove(struct reload *r)
 {
 	for (size_t i = 0; i < r->old->n_ports; i++) {
 		const struct conf_port *before = &r->old->ports[i];
-		const struct conf_port *now = port_named(r->next, before->name);
+		struct conf_port *now = port_named(r->next, before->name);
 		struct err err;
 
 		if (now != NULL && (conf_port_diff(before, now) & CONF_DIFF_REST) == 0)
 			continue;
+		if (now != NULL && before->has_fd && now->has_fd) {
+			passed(r, before);
+			*now = *before;
+			continue;
+		}
 		if (!vsw_port_exists(r->vsw, before->name)) // removed over the control socket
 			continue;
 		if (vsw_port_del(r->vsw, before->name, &err) != 0)
@@ -105,8 +122,11 @@ static void ports_apply(struct reload *r)
 		if (vsw_port_exists(r->vsw, now->name)) {
 			if (port_change(r, port_named(r->old, now->name), now, &err) != 0)
 				failed(r, &err);
-		} else if (vsw_port_add(r->vsw, now, &err) != 0) {
-			failed(r, &err);
+		} else if (now->has_fd || vsw_port_add(r->vsw, now, &err) != 0) {
+			if (now->has_fd)
+				passed(r, now);
+			else
+				failed(r, &err);
 			entries_forget(r->next, now->name);
 			continue;
 		} else {

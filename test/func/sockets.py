@@ -4,6 +4,7 @@
 
 import json
 import os
+import signal
 import socket
 import time
 
@@ -138,6 +139,24 @@ def a_passed_socket_may_be_asked_for_by_its_number(case):
     os.close(high)
 
 
+def a_passed_socket_that_is_gone_is_not_guessed(case):
+    """SIGHUP, with the port removed: its descriptor's number may be anything by now."""
+    sock = listener(case.path("vm1.sock"))
+    conf = case.path("vswitchd.yaml")
+    with open(conf, "w", encoding="ascii") as file:
+        file.write("ports: []\n")
+    child, ctl = start(case, ["--config", conf, f"--fd={sock.fileno()},name=vm1"], (sock.fileno(),))
+    child.proc.send_signal(signal.SIGHUP)
+    wait_for(lambda: "0 added, 0 changed; 0 addresses; 0 failed" in child.err, 5, "the first reading")
+    served(FrontEnd(case.path("vm1.sock")))
+    ctl.call("port.del", name="vm1")
+    child.proc.send_signal(signal.SIGHUP)
+    wait_for(lambda: "port vm1: its socket was passed at the start" in child.err, 5, "the error")
+    wait_for(lambda: "0 added, 0 changed; 0 addresses; 1 failed" in child.err, 5, "the end")
+    equal(ctl.call("port.list")["ports"], [], "ports")
+    sock.close()
+
+
 def is_open(fd):
     return os.path.exists(f"/proc/self/fd/{fd}")
 
@@ -185,6 +204,7 @@ if __name__ == "__main__":
     main(a_path_may_be_as_long_as_the_system_allows,
          an_inherited_socket_listens_or_is_connected, what_is_no_socket_is_refused,
          a_service_manager_passes_sockets,
-         a_passed_socket_may_be_asked_for_by_its_number, a_port_shows_who_is_connected,
+         a_passed_socket_may_be_asked_for_by_its_number,
+         a_passed_socket_that_is_gone_is_not_guessed, a_port_shows_who_is_connected,
          who_says_nothing_is_let_go_and_others_do_not_wait,
          a_descriptor_over_the_control_socket_makes_no_sense)
