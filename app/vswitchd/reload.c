@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  * Copyright (c) 2026 The vswitchd authors
+ *
+ * What two readings of the configuration differ in is done to the running switch. Control thread.
  */
 
 #include "reload.h"
@@ -73,10 +75,15 @@ static void ports_remove(struct reload *r)
 		}
 		if (!vsw_port_exists(r->vsw, before->name)) // removed over the control socket
 			continue;
-		if (vsw_port_del(r->vsw, before->name, &err) != 0)
-			failed(r, &err);
-		else
+		if (vsw_port_del(r->vsw, before->name, &err) == 0) {
 			r->removed++;
+			continue;
+		}
+		failed(r, &err);
+		if (now != NULL)
+			*now = *before;
+		else if (conf_port_add(r->next, before, &err) != 0)
+			failed(r, &err);
 	}
 }
 
@@ -149,6 +156,24 @@ static void entries_apply(struct reload *r)
 		return;
 	failed(r, &err);
 	log_msg(LOG_LEVEL_ERR, "reload", "the table of addresses was left as it is");
+	// what is to go is still there, and has to be known the next time
+	for (size_t i = 0; i < gone; i++)
+		(void)conf_mac_add(r->next, &r->old->macs[i], &err);
+}
+
+/* Ports and entries are those of @next now. Settings stay what they are, whatever the file says. */
+static void lists_swap(struct conf *old, struct conf *next)
+{
+	struct conf before = *old;
+
+	old->ports = next->ports;
+	old->n_ports = next->n_ports;
+	old->macs = next->macs;
+	old->n_macs = next->n_macs;
+	next->ports = before.ports;
+	next->n_ports = before.n_ports;
+	next->macs = before.macs;
+	next->n_macs = before.n_macs;
 }
 
 void reload_run(struct vsw *vsw, struct options *options, int argc, char *const argv[])
@@ -157,6 +182,7 @@ void reload_run(struct vsw *vsw, struct options *options, int argc, char *const 
 	struct options next;
 	struct err err = {0};
 	const char *setting;
+	size_t addresses;
 
 	if (options->conf.file_owner == (uid_t)-1) {
 		log_msg(LOG_LEVEL_WARN, "reload",
@@ -178,11 +204,12 @@ void reload_run(struct vsw *vsw, struct options *options, int argc, char *const 
 			setting);
 	ports_remove(&r);
 	ports_apply(&r);
+	addresses = r.next->n_macs;
 	entries_apply(&r);
 	log_msg(LOG_LEVEL_NOTICE, "reload",
 		"configuration read again: ports: %u removed, %u added, %u changed; %zu "
 		"addresses; %u failed",
-		r.removed, r.added, r.changed, r.next->n_macs, r.failed);
-	conf_fini(&options->conf);
-	options->conf = next.conf;
+		r.removed, r.added, r.changed, addresses, r.failed);
+	lists_swap(r.old, r.next);
+	options_fini(&next);
 }

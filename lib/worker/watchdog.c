@@ -6,10 +6,10 @@
  * shut out as soon as it moves (before that nobody could: closing a session waits for the workers).
  *
  * Blame needs proof, because a port loses its front-end by it. An interrupt that blocked is proof: a
- * signal makes that write fail and no other, and the worker raises it itself. Else one single wait, in which the worker neither ran nor
- * got a page, must have lasted for half of the time: one that has no CPU, or that pages, has many. And
- * while a worker copies it may be the sender or a receiver who keeps a page from it: then nobody is
- * blamed, or a guest could have whoever sends to it shut out.
+ * signal makes that write fail and no other, and the worker raises it itself. Else one single wait, in
+ * which the worker neither ran nor got a page, must have lasted for half of the time: one that has no
+ * CPU, or that pages, has many. And while a worker copies it may be the sender or a receiver who keeps a
+ * page from it: then nobody is blamed, or a guest could have whoever sends to it shut out.
  *
  * Time is what passed between two looks, and no more than a look should take: when the whole process
  * was stopped, or had no CPU, the watchdog stood still as well, and nobody is blamed.

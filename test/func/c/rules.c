@@ -105,7 +105,7 @@ static void test_a_raised_limit_holds_at_once(void **state)
 		uint64_t passed;
 
 		set(net, keys[i],
-		    "100"); // a bucket of it is paid after hours, and after a third of a second
+		    "100"); // bits: paid after hours
 		offer(net, net_mac(1), 1000, 50);
 		set(net, keys[i], "1G");
 		assert_int_equal(vfront_drain(net->f[0], 0, daemon_ms(NET_MS)), 0);

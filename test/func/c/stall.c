@@ -209,7 +209,7 @@ static void test_many_rings_block_once(void **state)
 static void test_who_leaves_meanwhile_is_kept_out(void **state)
 {
 	struct net *net = *state;
-	uint64_t faults;
+	uint64_t faults, shut_us;
 
 	open_others(net);
 	net_open(net, 0, (struct vfront_params){.features = VFRONT_F_SPLIT});
@@ -217,8 +217,10 @@ static void test_who_leaves_meanwhile_is_kept_out(void **state)
 	provoke(net, true);
 	net_close(net, 0, false); // without a word to the rings
 	daemon_wait_state(&net->d, "a", "faulted", "held a worker up");
+	shut_us = vfront_now_us();
 	assert_true(daemon_count(&net->d, "a", "faults") > faults);
 	net_open(net, 0, (struct vfront_params){.features = VFRONT_F_SPLIT});
+	assert_true(vfront_now_us() - shut_us >= SHUT_MS * 1000);
 	net_close(net, 1, true);
 	net_open(net, 1, (struct vfront_params){.features = VFRONT_F_SPLIT});
 	net_stream(net, 0, 1, 20, 100);

@@ -66,8 +66,8 @@ int vsw_port_del(struct vsw *vsw, const char *name, struct err *err);
  *  Return: 0; -ENOENT, -ENOTSUP (the device cannot), ... with @err; then it is as it was. */
 int vsw_port_set_link(struct vsw *vsw, const char *name, bool up, struct err *err);
 
-/** vsw_port_set_rules() - What it may send from now on; a limit that changes begins with a full bucket.
- *  Return: 0; -ENOENT, -ENOMEM with @err; then it is as it was. */
+/** vsw_port_set_rules() - What it may send from now on; a limit that changes begins with a full
+ *  bucket. Return: 0; -ENOENT, -ENOMEM with @err; then it is as it was. */
 int vsw_port_set_rules(struct vsw *vsw, const char *name, const struct conf_rules *rules,
 		       struct err *err);
 
